@@ -1,0 +1,437 @@
+"""Every choice a user can make, in one frozen model, and where each value came from.
+
+A setting has one name, the CDK context key (``environmentSuffix``, ``workload.path``), and the
+same name in every layer: ``--environment-suffix`` > ``STANDBY_ENVIRONMENT_SUFFIX`` >
+``-c environmentSuffix=`` > ``standby.toml`` > the preset's value > the default.
+"""
+
+import difflib
+import functools
+import importlib.resources
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from standby.errors import UsageError
+
+CONFIG_FILE = "standby.toml"
+MIN_PREFIX, MAX_PREFIX = 16, 28
+"""An Amazon VPC's block is a /16 to a /28 (VPC user guide, "VPC CIDR blocks")."""
+SUBNET_TIERS = 3
+SMALLEST_SUBNET = 26
+"""An ALB wants a /27 with 8 free addresses per subnet; a /26 leaves room for the instances too."""
+MAX_LOAD_BALANCER_NAME = 32
+MAX_IDENTIFIER = 63
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "dev": {},
+    "prod": {
+        "azCount": 3,
+        "natGateways": 3,
+        "instanceType": "m7i.large",
+        "maxCapacity": 12,
+        "databaseInstanceClass": "db.r7g.large",
+        "databaseStorageGib": 100,
+        "backupRetentionDays": 14,
+        "removalPolicy": "retain",
+        "deletionProtection": True,
+        "accessLogs": True,
+    },
+}
+
+
+class RemovalPolicy(StrEnum):
+    """What becomes of the data when its stack is deleted."""
+
+    DESTROY = "destroy"
+    SNAPSHOT = "snapshot"
+    RETAIN = "retain"
+
+
+def _duration(value: object) -> object:
+    """Read ``90s``, ``15m``, ``1h`` or a number of seconds; leave the rest to pydantic."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smh]?)", value.strip())):
+        return timedelta(seconds=int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]])
+    return value
+
+
+def _duration_text(value: timedelta) -> str:
+    seconds = int(value.total_seconds())
+    return f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_duration_text)]
+Cidr = Annotated[IPv4Network, PlainSerializer(str)]
+
+
+def _key(field: str) -> str:
+    """Give the context key of a field: ``workload_path`` is written ``workload.path``."""
+    if field == "workload_path":
+        return "workload.path"
+    head, *rest = field.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+class Settings(BaseModel):
+    """A validated configuration; two equal ones synthesize to equal bytes."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=_key, validate_by_name=True
+    )
+
+    environment_suffix: str = Field("dev", description="Ends every stack and physical name")
+    preset: Literal["dev", "prod"] = Field("dev", description="Defaults for a kind of environment")
+    primary_region: str = Field("eu-west-2", description="Region that serves in normal operation")
+    standby_region: str = Field("eu-west-3", description="Region that takes over")
+    primary_cidr: Cidr = Field(
+        IPv4Network("10.0.0.0/16"), description="Address block of the primary VPC"
+    )
+    standby_cidr: Cidr = Field(
+        IPv4Network("10.1.0.0/16"), description="Address block of the standby VPC"
+    )
+    az_count: int = Field(2, ge=2, le=3, description="Availability Zones per region")
+    nat_gateways: int = Field(1, ge=1, le=3, description="NAT gateways per region")
+    domain_name: str | None = Field(
+        None, description="Domain of the application; without one, no DNS failover"
+    )
+    hosted_zone_id: str | None = Field(
+        None, description="Existing public hosted zone of the domain; without one, it is created"
+    )
+    record_name: str = Field("app", description="Host name of the application within the domain")
+    instance_type: str = Field("t3.small", description="EC2 instance type (x86_64)")
+    min_capacity: int = Field(2, ge=2, description="Fewest instances in the primary region")
+    max_capacity: int = Field(6, ge=2, description="Most instances in either region")
+    standby_min_capacity: int = Field(
+        2, ge=2, description="Fewest instances in the standby region; must serve without scaling"
+    )
+    database_instance_class: str = Field(
+        "db.t4g.medium", description="RDS instance class in both regions"
+    )
+    database_storage_gib: int = Field(20, ge=20, le=65536, description="Allocated storage in GiB")
+    database_max_storage_gib: int = Field(
+        200, ge=22, le=65536, description="Limit of storage autoscaling in GiB"
+    )
+    database_name: str = Field("app", description="Name of the application's database")
+    backup_retention_days: int = Field(7, ge=1, le=35, description="Days of automated backups")
+    removal_policy: RemovalPolicy = Field(
+        RemovalPolicy.DESTROY, description="What becomes of data when its stack is deleted"
+    )
+    deletion_protection: bool = Field(
+        False, description="Refuse deletion of database and load balancer"
+    )
+    access_logs: bool = Field(False, description="Keep the load balancers' access logs in S3")
+    health_check_interval: Literal[10, 30] = Field(
+        10, description="Seconds between Route 53 health checks"
+    )
+    health_check_failures: int = Field(
+        3, ge=1, le=10, description="Failed checks in a row that make an endpoint unhealthy"
+    )
+    rto: Duration = Field(
+        timedelta(minutes=15), description="Recovery time objective (90s, 15m, 1h)"
+    )
+    rpo: Duration = Field(timedelta(minutes=5), description="Recovery point objective")
+    alarm_email: str | None = Field(None, description="Address that alarms are sent to")
+    workload_path: Path = Field(
+        Path("workload"), description="Directory of the application that instances run"
+    )
+    repository: str = Field("unknown", description="Tag Repository (also read from REPOSITORY)")
+    author: str = Field("unknown", description="Tag Author (also read from COMMIT_AUTHOR)")
+    twin_port: int = Field(4566, ge=1024, le=65535, description="Port of the twin on 127.0.0.1")
+
+    @property
+    def stack_name(self) -> str:
+        """Name of the root stack and prefix of every other one."""
+        return f"TapStack{self.environment_suffix}"
+
+    @property
+    def application_name(self) -> str | None:
+        """Fully qualified name that clients use, or None without a domain."""
+        return f"{self.record_name}.{self.domain_name}" if self.domain_name else None
+
+    @model_validator(mode="after")
+    def _regions(self) -> Self:
+        known = known_regions()
+        for key, region in (
+            ("primaryRegion", self.primary_region),
+            ("standbyRegion", self.standby_region),
+        ):
+            if region not in known:
+                raise ValueError(f"{key} {region!r} is not an AWS region{_nearest(region, known)}")
+        if self.primary_region == self.standby_region:
+            raise ValueError(
+                f"primaryRegion and standbyRegion are both {self.primary_region!r}; "
+                "a standby in the same region is lost with it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _networks(self) -> Self:
+        for key, cidr in (("primaryCidr", self.primary_cidr), ("standbyCidr", self.standby_cidr)):
+            if not MIN_PREFIX <= cidr.prefixlen <= MAX_PREFIX:
+                raise ValueError(
+                    f"{key} {cidr} must be between /{MIN_PREFIX} and /{MAX_PREFIX}, "
+                    "the sizes of a VPC"
+                )
+            if (smallest := subnet_prefix(cidr, self.az_count)) > SMALLEST_SUBNET:
+                raise ValueError(
+                    f"{key} {cidr} is too small: {SUBNET_TIERS} tiers in {self.az_count} zones "
+                    f"leave subnets of /{smallest}, and each needs a /{SMALLEST_SUBNET}; "
+                    f"choose a /{cidr.prefixlen - smallest + SMALLEST_SUBNET} or larger"
+                )
+        if self.primary_cidr.overlaps(self.standby_cidr):
+            raise ValueError(
+                f"primaryCidr {self.primary_cidr} and standbyCidr {self.standby_cidr} overlap; "
+                "peered VPCs need distinct blocks"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        suffix = self.environment_suffix
+        if not re.fullmatch(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*", suffix):
+            raise ValueError(
+                f"environmentSuffix {suffix!r} must be lower-case letters, digits and single "
+                "hyphens, starting with a letter (RDS identifiers allow no more)"
+            )
+        for name, limit in (
+            *(
+                (f"alb-{region}-{suffix}", MAX_LOAD_BALANCER_NAME)
+                for region in (self.primary_region, self.standby_region)
+            ),
+            (f"db-primary-{suffix}", MAX_IDENTIFIER),
+        ):
+            if len(name) > limit:
+                raise ValueError(
+                    f"environmentSuffix {suffix!r} makes the name {name!r} {len(name)} characters "
+                    f"long; AWS allows {limit}: shorten it by {len(name) - limit}"
+                )
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", self.database_name):
+            raise ValueError(
+                f"databaseName {self.database_name!r} must be lower-case letters, digits and "
+                "underscores, starting with a letter, 63 at most"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _domain(self) -> Self:
+        label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+        if self.domain_name is not None and not re.fullmatch(
+            rf"(?=.{{1,255}}$){label}(\.{label})+", self.domain_name
+        ):
+            raise ValueError(f"domainName {self.domain_name!r} is not a lower-case domain name")
+        if not re.fullmatch(label, self.record_name):
+            raise ValueError(f"recordName {self.record_name!r} is not a host name")
+        if self.hosted_zone_id is not None:
+            if self.domain_name is None:
+                raise ValueError("hostedZoneId is set but domainName is not; give both")
+            if not re.fullmatch(r"Z[A-Z0-9]{1,31}", self.hosted_zone_id):
+                raise ValueError(
+                    f"hostedZoneId {self.hosted_zone_id!r} is not a hosted zone's id (Z...)"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        for key, low in (
+            ("minCapacity", self.min_capacity),
+            ("standbyMinCapacity", self.standby_min_capacity),
+        ):
+            if low > self.max_capacity:
+                raise ValueError(f"{key} {low} is above maxCapacity {self.max_capacity}")
+        if self.database_max_storage_gib < self.database_storage_gib * 1.1:
+            raise ValueError(
+                f"databaseMaxStorageGib {self.database_max_storage_gib} must be at least 10% above "
+                f"databaseStorageGib {self.database_storage_gib}, or autoscaling never acts"
+            )
+        if self.nat_gateways > self.az_count:
+            raise ValueError(f"natGateways {self.nat_gateways} is above azCount {self.az_count}")
+        if not re.fullmatch(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", self.instance_type):
+            raise ValueError(f"instanceType {self.instance_type!r} is not an instance type")
+        if not re.fullmatch(r"db\.[a-z][a-z0-9-]*\.[a-z0-9-]+", self.database_instance_class):
+            raise ValueError(
+                f"databaseInstanceClass {self.database_instance_class!r} is not a class of RDS "
+                "(db.t4g.medium)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _objectives(self) -> Self:
+        if self.preset == "prod" and self.backup_retention_days < 7:
+            raise ValueError(
+                f"backupRetentionDays {self.backup_retention_days} is below the 7 that the prod "
+                "preset demands"
+            )
+        for key, value in (("rto", self.rto), ("rpo", self.rpo)):
+            if value < timedelta(seconds=1):
+                raise ValueError(f"{key} must be at least one second")
+        if self.alarm_email is not None and not re.fullmatch(
+            r"[^@\s]+@[^@\s]+\.[^@\s]+", self.alarm_email
+        ):
+            raise ValueError(f"alarmEmail {self.alarm_email!r} is not an e-mail address")
+        return self
+
+
+def subnet_prefix(cidr: IPv4Network, az_count: int) -> int:
+    """Give the prefix length of each subnet when ``cidr`` is split into equal tiers and zones."""
+    return cidr.prefixlen + (SUBNET_TIERS * az_count - 1).bit_length()
+
+
+@functools.cache
+def known_regions() -> frozenset[str]:
+    """Name the regions of the commercial partition, as botocore's partition table lists them."""
+    table = importlib.resources.files("botocore").joinpath("data/partitions.json").read_text()
+    aws = next(p for p in json.loads(table)["partitions"] if p["id"] == "aws")
+    return frozenset(aws["regions"]) - {"aws-global"}
+
+
+KEYS: Mapping[str, str] = {_key(field): field for field in Settings.model_fields}
+"""The context key of every setting, and the model's field of that name."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One source of values: its name for messages, and what it says by context key."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The settings in force and, by context key, the layer each value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def resolve(
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    context: Mapping[str, Any] | None = None,
+    config: Path | None = None,
+) -> Resolved:
+    """Layer flags > environment > context > file > preset > default into validated settings.
+
+    Args:
+        flags: Values of command-line flags by context key; None values are unset.
+        environ: The environment, ``os.environ`` unless given.
+        context: CDK context (``-c key=value``); keys of CDK itself (with ``:`` or ``@``) pass.
+        config: The TOML file; ``standby.toml`` in the working directory unless given.
+
+    Raises:
+        UsageError: An unknown key or an illegal value, with its layer and how to mend it.
+    """
+    environ = os.environ if environ is None else environ
+    layers = [
+        Layer("flag", {k: v for k, v in (flags or {}).items() if v is not None}),
+        _environment_layer(environ),
+        Layer(
+            "context -c", {k: v for k, v in (context or {}).items() if not re.search(r"[:@]", k)}
+        ),
+        _file_layer(config),
+    ]
+    for layer in layers:
+        for key in layer.values:
+            if key not in KEYS:
+                raise UsageError(
+                    f"unknown setting {key!r} ({layer.origin}){_nearest(key, KEYS)}; "
+                    "`standby config` lists them all"
+                )
+    preset = next((layer.values["preset"] for layer in layers if "preset" in layer.values), "dev")
+    layers.append(Layer(f"preset {preset}", PRESETS.get(str(preset), {})))
+    layers.append(Layer("environment", _tag_variables(environ)))
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(KEYS, "default")
+    for layer in reversed(layers):
+        values |= layer.values
+        origins |= dict.fromkeys(layer.values, layer.origin)
+    try:
+        return Resolved(Settings.model_validate(values), origins)
+    except ValidationError as error:
+        raise UsageError(_first_message(error, origins)) from None
+
+
+def _environment_layer(environ: Mapping[str, str]) -> Layer:
+    variables = {_variable(key): key for key in KEYS}
+    values = {}
+    for name, value in environ.items():
+        if name in variables:
+            values[variables[name]] = value
+        elif name.startswith("STANDBY_"):
+            raise UsageError(
+                f"unknown setting {name!r} (environment){_nearest(name, variables)}; "
+                "`standby config` lists them all"
+            )
+    return Layer("environment", values)
+
+
+def _tag_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Read the tag variables that CI systems of the naming contract export (DESIGN)."""
+    names = {"REPOSITORY": "repository", "COMMIT_AUTHOR": "author"}
+    return {key: environ[name] for name, key in names.items() if environ.get(name)}
+
+
+def _file_layer(path: Path | None) -> Layer:
+    if path is None:
+        path = Path(CONFIG_FILE)
+        if not path.exists():
+            return Layer(CONFIG_FILE, {})
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    return Layer(str(path), _flatten(table))
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _variable(key: str) -> str:
+    return "STANDBY_" + KEYS[key].upper()
+
+
+def _nearest(word: str, known: Mapping[str, Any] | frozenset[str]) -> str:
+    """Suggest the nearest known word, as the end of a message."""
+    folded = {name.lower(): name for name in known}
+    match = difflib.get_close_matches(word.lower(), folded, n=1)
+    return f"; did you mean {folded[match[0]]!r}?" if match else ""
+
+
+def _first_message(error: ValidationError, origins: Mapping[str, str]) -> str:
+    """Turn pydantic's first complaint into one line that names the key and its layer."""
+    first = error.errors()[0]
+    if first["type"] == "value_error" and not first["loc"]:
+        return str(first["ctx"]["error"])
+    key = ".".join(str(part) for part in first["loc"][:1])
+    key = key if key in KEYS else _key(key)
+    problem = first["msg"].removeprefix("Value error, ")
+    return f"{key} = {first['input']!r} ({origins[key]}): {problem[0].lower()}{problem[1:]}"
