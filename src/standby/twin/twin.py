@@ -1,0 +1,74 @@
+"""Both regions of AWS on this machine: the API's state, and clients of it without a socket."""
+
+import os
+import threading
+from typing import Any, TypeVar
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from standby.twin.gateway import Gateway
+
+S = TypeVar("S")
+ACCOUNT = "123456789012"
+ENDPOINT = "http://127.0.0.1"
+
+
+class Twin:
+    """One local AWS: a WSGI application (`gateway`), its state and its clients."""
+
+    def __init__(self) -> None:
+        self.gateway = Gateway(self)
+        self._session = boto3.Session(aws_access_key_id="twin", aws_secret_access_key="twin")  # noqa: S106
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._stores: dict[tuple[type, str], Any] = {}
+        self._lock = threading.RLock()
+
+    def client(self, service: str, region: str) -> Any:
+        """Give a boto3 client of this twin that calls the gateway in-process."""
+        with self._lock:
+            if (service, region) not in self._clients:
+                client = self._session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=ENDPOINT,
+                    config=Config(
+                        retries={"max_attempts": 0}, s3={"addressing_style": "path"}
+                    ),
+                )
+                client.meta.events.register("before-send", self._send)
+                self._clients[service, region] = client
+            return self._clients[service, region]
+
+    def store(self, kind: type[S], region: str) -> S:
+        """Give the state of one kind in one region, made on first use."""
+        with self._lock:
+            return self._stores.setdefault((kind, region), kind())
+
+    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """Carry a client's request to the gateway: the seam where a socket would be."""
+        body = request.body or b""
+        environ = EnvironBuilder(
+            path=request.url.removeprefix(ENDPOINT),
+            method=request.method,
+            headers=[(k, v.decode() if isinstance(v, bytes) else v) for k, v in request.headers.items()],
+            data=body.read() if hasattr(body, "read") else body,
+        ).get_environ()
+        chunks, status, headers = run_wsgi_app(self.gateway, environ, buffered=True)
+        return AWSResponse(request.url, int(status.split()[0]), headers, _Raw(b"".join(chunks)))
+
+
+class _Raw:
+    """The part of urllib3's response that botocore reads."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: Any) -> Any:
+        yield self._body
+
+    def read(self, *_: Any) -> bytes:
+        body, self._body = self._body, b""
+        return body
