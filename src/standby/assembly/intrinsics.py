@@ -117,8 +117,10 @@ def references(node: Any) -> Iterator[tuple[str, str | None]]:
 def _function_name(node: Mapping[str, Any]) -> str | None:
     if len(node) != 1:
         return None
-    (name,) = node
-    return name if name in {"Ref", "Condition"} or name.startswith("Fn::") else None
+    ((name, argument),) = node.items()
+    if name == "Condition":  # an IAM statement may hold a mapping of this name
+        return name if isinstance(argument, str) else None
+    return name if name == "Ref" or name.startswith("Fn::") else None
 
 
 def _brief(node: Any) -> str:
