@@ -72,9 +72,7 @@ def evaluate(node: Any, scope: Scope) -> Any:
                 raise
             raise TemplateError(f"{function} cannot use {_brief(node)}: {error}") from None
     return {
-        key: value
-        for key, item in node.items()
-        if (value := evaluate(item, scope)) is not NO_VALUE
+        key: value for key, item in node.items() if (value := evaluate(item, scope)) is not NO_VALUE
     }
 
 
@@ -112,6 +110,11 @@ def references(node: Any) -> Iterator[tuple[str, str | None]]:
             case _:
                 for value in node.values():
                     yield from references(value)
+
+
+def is_function(node: Any) -> bool:
+    """Say whether a piece of a template is an intrinsic function, not a literal."""
+    return isinstance(node, dict) and _function_name(node) is not None
 
 
 def _function_name(node: Mapping[str, Any]) -> str | None:

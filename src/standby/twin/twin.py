@@ -1,6 +1,5 @@
 """Both regions of AWS on this machine: the API's state, and clients of it without a socket."""
 
-import os
 import threading
 from typing import Any, TypeVar
 
@@ -19,7 +18,13 @@ ENDPOINT = "http://127.0.0.1"
 class Twin:
     """One local AWS: a WSGI application (`gateway`), its state and its clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, speed: float = 60.0) -> None:
+        """Start empty.
+
+        Args:
+            speed: How many times faster than AWS's own delays the twin's clock runs.
+        """
+        self.speed = speed
         self.gateway = Gateway(self)
         self._session = boto3.Session(aws_access_key_id="twin", aws_secret_access_key="twin")  # noqa: S106
         self._clients: dict[tuple[str, str], Any] = {}
@@ -34,9 +39,7 @@ class Twin:
                     service,
                     region_name=region,
                     endpoint_url=ENDPOINT,
-                    config=Config(
-                        retries={"max_attempts": 0}, s3={"addressing_style": "path"}
-                    ),
+                    config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
                 )
                 client.meta.events.register("before-send", self._send)
                 self._clients[service, region] = client
@@ -53,7 +56,9 @@ class Twin:
         environ = EnvironBuilder(
             path=request.url.removeprefix(ENDPOINT),
             method=request.method,
-            headers=[(k, v.decode() if isinstance(v, bytes) else v) for k, v in request.headers.items()],
+            headers=[
+                (k, v.decode() if isinstance(v, bytes) else v) for k, v in request.headers.items()
+            ],
             data=body.read() if hasattr(body, "read") else body,
         ).get_environ()
         chunks, status, headers = run_wsgi_app(self.gateway, environ, buffered=True)

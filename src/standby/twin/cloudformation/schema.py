@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from standby.assembly.intrinsics import TemplateError
+from standby.assembly.intrinsics import TemplateError, is_function
 
 REGION = "eu-west-2"
 """The schemas differ between regions only by what is offered there, not by their properties."""
@@ -33,7 +33,7 @@ class ResourceSchema:
         )
 
     def check(self, properties: Mapping[str, Any], logical_id: str) -> None:
-        """Refuse unknown and missing properties, at any depth.
+        """Refuse unknown and missing properties, at any depth; functions may still be in them.
 
         Raises:
             TemplateError: The first problem, with the property's path.
@@ -46,7 +46,7 @@ class ResourceSchema:
         if isinstance(value, list) and "items" in schema:
             for index, item in enumerate(value):
                 yield from self._problems(item, schema["items"], f"{path}.{index}")
-        elif isinstance(value, dict) and "properties" in schema:
+        elif isinstance(value, dict) and "properties" in schema and not is_function(value):
             known = schema["properties"]
             for name, item in value.items():
                 if name in known:
@@ -60,7 +60,9 @@ class ResourceSchema:
     def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         while "$ref" in schema:
             definition = schema["$ref"].removeprefix("#/")
-            schema = functools.reduce(lambda node, key: node[key], definition.split("/"), self.document)
+            schema = functools.reduce(
+                lambda node, key: node[key], definition.split("/"), self.document
+            )
         return schema
 
 

@@ -1,0 +1,169 @@
+"""The state of CloudFormation in one region: stacks, their resources, events and change sets."""
+
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from standby.twin.cloudformation.template import Template
+
+
+def now() -> datetime:
+    """Give the present in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class StackResource:
+    """One resource that exists."""
+
+    logical_id: str
+    type: str
+    physical_id: str = ""
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    deletion_policy: str = "Delete"
+    status: str = ""
+    reason: str | None = None
+    updated: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a stack's history."""
+
+    id: str
+    logical_id: str
+    physical_id: str
+    type: str
+    status: str
+    reason: str | None
+    time: datetime
+    token: str | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change set would do to one resource."""
+
+    action: str
+    logical_id: str
+    type: str
+    physical_id: str = ""
+    replacement: bool = False
+    properties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a stack is to become: a template with its parameters and tags."""
+
+    template: Template
+    parameters: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+@dataclass
+class ChangeSet:
+    """A reviewed change of one stack, not yet executed."""
+
+    id: str
+    name: str
+    kind: str
+    deployment: Deployment
+    changes: list[Change]
+    description: str | None = None
+    status: str = "CREATE_COMPLETE"
+    reason: str | None = None
+    execution_status: str = "AVAILABLE"
+    rollback: bool = True
+    created: datetime = field(default_factory=now)
+
+
+@dataclass
+class Stack:
+    """One stack and everything that it did."""
+
+    name: str
+    id: str
+    region: str
+    account: str
+    deployment: Deployment
+    status: str = "REVIEW_IN_PROGRESS"
+    reason: str | None = None
+    created: datetime = field(default_factory=now)
+    updated: datetime | None = None
+    deleted: datetime | None = None
+    resources: dict[str, StackResource] = field(default_factory=dict)
+    outputs: list[Mapping[str, str]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    change_sets: dict[str, ChangeSet] = field(default_factory=dict)
+    termination_protection: bool = False
+    role_arn: str | None = None
+    signals: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
+    signalled: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def busy(self) -> bool:
+        """Say whether an operation runs on the stack."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+    def output(self, key: str) -> str | None:
+        """Give the value of one output, or None."""
+        return next((o["OutputValue"] for o in self.outputs if o["OutputKey"] == key), None)
+
+    def record(
+        self, resource: StackResource | None, status: str, reason: str | None = None
+    ) -> None:
+        """Set the status of the stack (None) or of a resource, and note it as an event."""
+        if resource is None:
+            self.status, self.reason = status, reason
+        else:
+            resource.status, resource.reason, resource.updated = status, reason, now()
+        self.events.append(
+            Event(
+                id=str(uuid.uuid4()),
+                logical_id=resource.logical_id if resource else self.name,
+                physical_id=resource.physical_id if resource else self.id,
+                type=resource.type if resource else "AWS::CloudFormation::Stack",
+                status=status,
+                reason=reason,
+                time=now(),
+                token=None,
+            )
+        )
+
+
+class StackStore:
+    """The stacks of one region, deleted ones included (they answer to their id alone)."""
+
+    def __init__(self) -> None:
+        self.stacks: list[Stack] = []
+        self.lock = threading.RLock()
+
+    def find(self, name_or_id: str) -> Stack | None:
+        """Give the live stack of a name, or any stack by its id."""
+        return next(
+            (
+                stack
+                for stack in reversed(self.stacks)
+                if stack.id == name_or_id
+                or (stack.name == name_or_id and stack.status != "DELETE_COMPLETE")
+            ),
+            None,
+        )
+
+    def live(self) -> list[Stack]:
+        """Give every stack that is not deleted."""
+        return [stack for stack in self.stacks if stack.status != "DELETE_COMPLETE"]
+
+    def exports(self) -> dict[str, tuple[Stack, str]]:
+        """Give every export of the region: its stack and value by name."""
+        return {
+            output["ExportName"]: (stack, output["OutputValue"])
+            for stack in self.live()
+            for output in stack.outputs
+            if output.get("ExportName")
+        }

@@ -1,0 +1,265 @@
+"""A template as CloudFormation reads it, and the scope its functions are evaluated in."""
+
+import graphlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import yaml
+
+from standby.assembly.intrinsics import TemplateError, condition_holds, evaluate, references
+
+SECTIONS = frozenset(
+    [
+        "AWSTemplateFormatVersion",
+        "Description",
+        "Metadata",
+        "Parameters",
+        "Mappings",
+        "Rules",
+        "Conditions",
+        "Transform",
+        "Resources",
+        "Outputs",
+    ]
+)
+RESOURCE_KEYS = frozenset(
+    [
+        "Type",
+        "Properties",
+        "DependsOn",
+        "Condition",
+        "Metadata",
+        "CreationPolicy",
+        "UpdatePolicy",
+        "DeletionPolicy",
+        "UpdateReplacePolicy",
+    ]
+)
+POLICIES = ("CreationPolicy", "UpdatePolicy")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms: ``!Ref x``, ``!GetAtt a.b``, ``!Sub ...``."""
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed template; ``body`` is its text as it was submitted."""
+
+    body: str
+    document: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, body: str) -> "Template":
+        """Read JSON or YAML.
+
+        Raises:
+            TemplateError: The text is neither, or not a template.
+        """
+        try:
+            document = (
+                json.loads(body) if body.lstrip().startswith("{") else yaml.load(body, _Loader)  # noqa: S506 - a SafeLoader
+            )
+        except (ValueError, yaml.YAMLError) as error:
+            raise TemplateError(f"Template format error: {error}") from None
+        if not isinstance(document, dict) or not isinstance(document.get("Resources", {}), dict):
+            raise TemplateError("Template format error: a template is a mapping with Resources")
+        if unknown := set(document) - SECTIONS:
+            raise TemplateError(f"Invalid template property or properties {sorted(unknown)}")
+        if document.get("Transform"):
+            raise TemplateError(f"the twin runs no transforms: {document['Transform']}")
+        for name, definition in document.get("Resources", {}).items():
+            if not isinstance(definition, dict) or not isinstance(definition.get("Type"), str):
+                raise TemplateError(f"Template format error: resource {name!r} has no Type")
+            if unknown := set(definition) - RESOURCE_KEYS:
+                raise TemplateError(f"Invalid template resource property {min(unknown)!r}")
+        return cls(body, document)
+
+    @cached_property
+    def resources(self) -> Mapping[str, Mapping[str, Any]]:
+        """The resource definitions by logical id."""
+        found: Mapping[str, Mapping[str, Any]] = self.document.get("Resources") or {}
+        return found
+
+    @cached_property
+    def order(self) -> Sequence[str]:
+        """The logical ids, each after what it depends on.
+
+        Raises:
+            TemplateError: A circular dependency, or a reference to nothing.
+        """
+        parameters = self.document.get("Parameters") or {}
+        graph: dict[str, set[str]] = {}
+        for name, definition in self.resources.items():
+            explicit = definition.get("DependsOn", [])
+            wanted = {explicit} if isinstance(explicit, str) else set(explicit)
+            wanted |= {target for target, _ in references(dict(definition))}
+            for target in wanted - set(self.resources):
+                if target not in parameters and not target.startswith("AWS::"):
+                    raise TemplateError(
+                        f"Template format error: Unresolved resource dependencies [{target}] "
+                        f"in the Resources block of the template ({name})"
+                    )
+            graph[name] = wanted & set(self.resources)
+        try:
+            return tuple(graphlib.TopologicalSorter(graph).static_order())
+        except graphlib.CycleError as error:
+            raise TemplateError(
+                f"Circular dependency between resources: [{', '.join(error.args[1])}]"
+            ) from None
+
+    def parameter_values(
+        self,
+        given: Iterable[Mapping[str, Any]],
+        previous: Mapping[str, Any],
+        from_ssm: Callable[[str], str],
+    ) -> dict[str, Any]:
+        """Give every parameter its value: given, kept from before, or default.
+
+        Raises:
+            TemplateError: A parameter without a value, or a value for none.
+        """
+        declared = self.document.get("Parameters") or {}
+        values: dict[str, Any] = {}
+        for entry in given:
+            name = entry["ParameterKey"]
+            if name not in declared:
+                raise TemplateError(f"Parameters: [{name}] do not exist in the template")
+            if entry.get("UsePreviousValue"):
+                if name in previous:
+                    values[name] = previous[name]
+            else:
+                values[name] = entry.get("ParameterValue", "")
+        for name, declaration in declared.items():
+            if name not in values and "Default" in declaration:
+                values[name] = str(declaration["Default"])
+            if name not in values:
+                raise TemplateError(f"Parameters: [{name}] must have values")
+            allowed = declaration.get("AllowedValues")
+            if allowed and values[name] not in map(str, allowed):
+                raise TemplateError(f"Parameter '{name}' must be one of AllowedValues")
+        return {
+            name: _typed(value, declared[name].get("Type", "String"), from_ssm)
+            for name, value in values.items()
+        }
+
+
+def _typed(value: Any, kind: str, from_ssm: Callable[[str], str]) -> Any:
+    if kind.startswith("AWS::SSM::Parameter::Value<"):
+        value, kind = from_ssm(value), kind.removeprefix("AWS::SSM::Parameter::Value<")[:-1]
+    if kind == "CommaDelimitedList" or kind.startswith("List<"):
+        return value if isinstance(value, list) else [part.strip() for part in value.split(",")]
+    return value
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a stack's functions may ask for beyond its own template."""
+
+    region: str
+    account: str
+    stack_name: str
+    stack_id: str
+    export: Callable[[str], Any]
+    stack_output: Callable[[str, str | None, str], Any]
+    zones: Callable[[str], Sequence[str]]
+    dynamic_reference: Callable[[str, str], str]
+
+
+class StackScope:
+    """The scope of one stack: parameters, pseudo parameters and the resources made so far.
+
+    Args:
+        attributes: Gives (Ref value, attributes) of a resource by logical id.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        parameters: Mapping[str, Any],
+        around: Surroundings,
+        attributes: Callable[[str], tuple[str, Mapping[str, Any]]],
+    ) -> None:
+        self.mappings: Mapping[str, Any] = template.document.get("Mappings") or {}
+        self.conditions: Mapping[str, Any] = template.document.get("Conditions") or {}
+        self._template = template
+        self._resource = attributes
+        self.export = around.export
+        self.stack_output = around.stack_output
+        self.zones = around.zones
+        self.dynamic_reference = around.dynamic_reference
+        self._values = {
+            "AWS::Region": around.region,
+            "AWS::AccountId": around.account,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::StackName": around.stack_name,
+            "AWS::StackId": around.stack_id,
+            "AWS::NotificationARNs": [],
+            **parameters,
+        }
+
+    def ref(self, name: str) -> Any:
+        """Give the value of a parameter, pseudo parameter or resource."""
+        return self._values[name] if name in self._values else self._resource(name)[0]
+
+    def attribute(self, resource: str, name: str) -> Any:
+        """Give an attribute of a resource.
+
+        Raises:
+            TemplateError: The resource's type has no such attribute.
+        """
+        _, attributes = self._resource(resource)
+        if name not in attributes:
+            kind = self._template.resources[resource]["Type"]
+            raise TemplateError(f"{resource} ({kind}) has no attribute {name!r} in the twin")
+        return attributes[name]
+
+    def included(self, name: str) -> bool:
+        """Say whether a resource's condition lets it exist."""
+        condition = self._template.resources[name].get("Condition")
+        return condition is None or condition_holds(condition, self)
+
+    def properties(self, name: str) -> dict[str, Any]:
+        """Evaluate a resource's properties."""
+        found: dict[str, Any] = evaluate(self._template.resources[name].get("Properties", {}), self)
+        return found
+
+    def policies(self, name: str) -> dict[str, Any]:
+        """Evaluate a resource's creation and update policies."""
+        definition = self._template.resources[name]
+        return {key: evaluate(definition[key], self) for key in POLICIES if key in definition}
+
+    def deletion_policy(self, name: str, key: str = "DeletionPolicy") -> str:
+        """Give the policy for deletion, or for the old one of a replacement."""
+        return str(evaluate(self._template.resources[name].get(key, "Delete"), self))
+
+    def outputs(self) -> list[Mapping[str, str]]:
+        """Evaluate the template's outputs."""
+        found = []
+        for key, output in (self._template.document.get("Outputs") or {}).items():
+            if "Condition" in output and not condition_holds(output["Condition"], self):
+                continue
+            entry = {"OutputKey": key, "OutputValue": str(evaluate(output["Value"], self))}
+            if "Description" in output:
+                entry["Description"] = output["Description"]
+            if "Export" in output:
+                entry["ExportName"] = str(evaluate(output["Export"]["Name"], self))
+            found.append(entry)
+        return found
