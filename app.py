@@ -1,11 +1,21 @@
-"""The CDK app: ``npx aws-cdk@2 deploy --all`` and ``standby synth`` both run this file."""
+"""The CDK app: ``npx aws-cdk@2 deploy --all`` runs this file, by ``cdk.json``."""
 
 import json
 import os
+import sys
 
 from standby.blueprint import synthesize
+from standby.errors import StandbyError
 from standby.settings import resolve
 
 if __name__ == "__main__":
-    context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
-    synthesize(resolve(context=context).settings, outdir=os.environ.get("CDK_OUTDIR", "cdk.out"))
+    try:
+        context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
+        synthesize(
+            resolve(context=context).settings,
+            outdir=os.environ.get("CDK_OUTDIR", "cdk.out"),
+            validate=True,
+        )
+    except StandbyError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the interface of an app with the CDK CLI
+        sys.exit(error.exit_code)

@@ -1,5 +1,5 @@
 """The two-region warm standby application, as AWS CDK stacks."""
 
-from standby.blueprint.app import synthesize
+from standby.blueprint.app import build, synthesize
 
-__all__ = ["synthesize"]
+__all__ = ["build", "synthesize"]
