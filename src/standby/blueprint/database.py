@@ -7,7 +7,7 @@ this way the two differ exactly in where their data comes from.
 
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput, CfnResource, Duration, SecretValue, Stack
+from aws_cdk import Aws, CfnOutput, Duration, SecretValue, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ec2 as ec2
@@ -105,11 +105,10 @@ class _DatabaseStack(Stack):
             monitoring_role_arn=self._monitoring_role().role_arn,
             **origin,
         )
-        for log_group in self._log_groups():
-            instance.add_resource_dependency(log_group)
+        instance.node.add_dependency(*self._log_groups())
         self.endpoint_address: str = instance.attr_endpoint_address
         CfnOutput(self, "DbEndpoint", value=self.endpoint_address)
-        self._alarms()
+        self._instance_alarms(instance.ref)
         return instance
 
     def _subnet_group(self) -> rds.CfnDBSubnetGroup:
@@ -149,20 +148,21 @@ class _DatabaseStack(Stack):
             ],
         )
 
-    def _log_groups(self) -> list[CfnResource]:
-        """Make the groups RDS exports to, which it would else make unencrypted and forever."""
+    def _log_groups(self) -> list[logs.LogGroup]:
+        """Make the groups RDS exports to, which it would else make unencrypted and keep forever."""
         return [
-            logs.CfnLogGroup(
+            logs.LogGroup(
                 self,
                 f"{log.capitalize()}LogGroup",
                 log_group_name=f"/aws/rds/instance/{self._identifier}/{log}",
-                kms_key_id=self._key.key_arn,
-                retention_in_days=90,
+                encryption_key=self._key,
+                retention=LOG_RETENTION,
+                removal_policy=removal_policy(self._settings),
             )
             for log in EXPORTED_LOGS
         ]
 
-    def _alarms(self) -> None:
+    def _instance_alarms(self, instance_id: str) -> None:
         settings = self._settings
         self._alarm(
             "CpuAlarm",

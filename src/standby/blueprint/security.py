@@ -82,7 +82,10 @@ class SecurityStack(Stack):
             (self.instance_sg, self.database_sg, POSTGRESQL, "Instances to the database"),
             (self.instance_sg, self.file_system_sg, NFS, "Instances to the shared files"),
         ):
-            source.add_egress_rule(target, ec2.Port.tcp(port), what)
+            # By id, the rule is part of the source group itself: EC2 opens everything to a group
+            # created without an egress rule. The ingress rule is apart, or the two would be a cycle.
+            inline_target = ec2.Peer.security_group_id(target.security_group_id)
+            source.add_egress_rule(inline_target, ec2.Port.tcp(port), what)
             target.add_ingress_rule(source, ec2.Port.tcp(port), what)
         # A security group cannot name one of another region, so the peer is its VPC's block.
         self.instance_sg.add_egress_rule(
@@ -125,26 +128,33 @@ class SecurityStack(Stack):
 
     def _key_policy(self) -> iam.PolicyDocument:
         """Let the account administer the key, and use it only through the services at work here."""
-        account = iam.AccountRootPrincipal()
-        use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
-        via = [
-            f"{service}.{self.region}.amazonaws.com"
-            for service in ("backup", "ec2", "elasticfilesystem", "rds", "secretsmanager", "sns")
+        use = [
+            "kms:Encrypt",
+            "kms:Decrypt",
+            "kms:ReEncrypt*",
+            "kms:GenerateDataKey*",
+            "kms:DescribeKey",
         ]
-        in_account = {"kms:CallerAccount": Aws.ACCOUNT_ID}
         log_groups = self.format_arn(service="logs", resource="log-group:*")
+        autoscaling_role = self.format_arn(
+            service="iam",
+            region="",
+            resource="role/aws-service-role/autoscaling.amazonaws.com",
+            resource_name="AWSServiceRoleForAutoScaling",
+        )
+        launches_instances = {"ArnEquals": {"aws:PrincipalArn": autoscaling_role}}
         return iam.PolicyDocument(
             statements=[
                 iam.PolicyStatement(
                     sid="AccountAdministersThroughIam",
-                    principals=[account],
+                    principals=[iam.AccountRootPrincipal()],
                     actions=["kms:*"],
                     resources=["*"],
                 ),
                 iam.PolicyStatement(
                     sid="LogsOfThisAccount",
                     principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
-                    actions=[*use, "kms:DescribeKey"],
+                    actions=use,
                     resources=["*"],
                     conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
                 ),
@@ -154,6 +164,23 @@ class SecurityStack(Stack):
                     actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                     resources=["*"],
                     conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                ),
+                # The service-linked role is named by a condition, because KMS refuses a principal
+                # that does not exist, and AWS creates it with the account's first group.
+                iam.PolicyStatement(
+                    sid="AutoScalingUsesEncryptedVolumes",
+                    principals=[iam.AnyPrincipal()],
+                    actions=use,
+                    resources=["*"],
+                    conditions=launches_instances,
+                ),
+                iam.PolicyStatement(
+                    sid="AutoScalingGrantsVolumesToEc2",
+                    principals=[iam.AnyPrincipal()],
+                    actions=["kms:CreateGrant"],
+                    resources=["*"],
+                    conditions=launches_instances
+                    | {"Bool": {"kms:GrantIsForAWSResource": "true"}},
                 ),
             ]
         )
