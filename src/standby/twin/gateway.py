@@ -99,13 +99,14 @@ class Gateway:
         chunks, status, headers = run_wsgi_app(
             self._forward, dict(environ, **{"wsgi.input": io.BytesIO(body)}), buffered=True
         )
+        code = int(status.split()[0])
         raw = {
             "body": b"".join(chunks),
             "headers": {name.lower(): value for name, value in headers},
-            "status_code": int(status.split()[0]),
+            "status_code": code,
         }
         parsed: dict[str, Any] = create_parser(protocol).parse(raw, model.output_shape)
-        if raw["status_code"] >= 300:
+        if code >= 300:
             raise ServiceError(parsed["Error"]["Code"], parsed["Error"]["Message"])
         parsed.pop("ResponseMetadata", None)
         return parsed

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -36,7 +37,7 @@ class Twin:
         with self._lock:
             if (service, region) not in self._clients:
                 client = self._session.client(
-                    service,
+                    service,  # type: ignore[call-overload]
                     region_name=region,
                     endpoint_url=ENDPOINT,
                     config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
@@ -48,21 +49,26 @@ class Twin:
     def store(self, kind: type[S], region: str) -> S:
         """Give the state of one kind in one region, made on first use."""
         with self._lock:
-            return self._stores.setdefault((kind, region), kind())
+            store: S = self._stores.setdefault((kind, region), kind())
+            return store
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         """Carry a client's request to the gateway: the seam where a socket would be."""
-        body = request.body or b""
+        content = request.body or b""
         environ = EnvironBuilder(
             path=request.url.removeprefix(ENDPOINT),
             method=request.method,
             headers=[
                 (k, v.decode() if isinstance(v, bytes) else v) for k, v in request.headers.items()
             ],
-            data=body.read() if hasattr(body, "read") else body,
+            data=content.read() if hasattr(content, "read") else content,
         ).get_environ()
         chunks, status, headers = run_wsgi_app(self.gateway, environ, buffered=True)
-        return AWSResponse(request.url, int(status.split()[0]), headers, _Raw(b"".join(chunks)))
+        answer_headers = HTTPHeaders()
+        for name, value in headers:
+            answer_headers[name] = value
+        body = _Raw(b"".join(chunks))
+        return AWSResponse(request.url, int(status.split()[0]), answer_headers, body)
 
 
 class _Raw:

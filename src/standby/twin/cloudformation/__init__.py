@@ -1,0 +1,1 @@
+"""CloudFormation for the twin: its API, its engine, its state."""

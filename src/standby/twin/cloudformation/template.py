@@ -252,7 +252,7 @@ class StackScope:
 
     def outputs(self) -> list[Mapping[str, str]]:
         """Evaluate the template's outputs."""
-        found = []
+        found: list[Mapping[str, str]] = []
         for key, output in (self._template.document.get("Outputs") or {}).items():
             if "Condition" in output and not condition_holds(output["Condition"], self):
                 continue

@@ -1,0 +1,305 @@
+"""Deploys a cloud assembly through the CloudFormation API, to the twin and to AWS alike.
+
+It does what ``cdk deploy`` does, with the caller's own credentials: assets into the bootstrap
+buckets, a change set per stack, executed in order of dependency, and its events followed.
+"""
+
+import io
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from standby.assembly.read import Assembly, FileAsset, StackArtifact
+from standby.cloud import Cloud
+from standby.errors import AnswerIsNo, EnvironmentProblem
+
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+CHANGE_SET = "standby-deploy"
+FASTEST_POLL, SLOWEST_POLL = 0.05, 5.0
+"""Seconds between two looks at a stack; they grow while nothing happens."""
+DELETED_FIRST = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+Outputs = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One thing that happened while deploying or destroying.
+
+    Attributes:
+        position: Number of the stack, from 1, out of ``total``.
+        resource: Logical id, or None when the event is the whole stack's.
+    """
+
+    stack: str
+    region: str
+    position: int
+    total: int
+    resource: str | None
+    type: str
+    status: str
+    reason: str | None
+
+
+Listener = Callable[[Progress], None]
+
+
+def deploy(assembly: Assembly, cloud: Cloud, listener: Listener) -> Outputs:
+    """Bring every stack of the assembly about and give their outputs by stack name.
+
+    Args:
+        assembly: What to deploy.
+        cloud: Where to.
+        listener: Is told everything that happens, as it happens.
+
+    Raises:
+        AnswerIsNo: A stack failed; the message has the first failed resource and its reason.
+        EnvironmentProblem: A region is not bootstrapped, or the stack is busy.
+    """
+    outputs: Outputs = {}
+    for position, stack in enumerate(assembly.stacks, 1):
+        at = _Place(stack.name, _region(stack), position, len(assembly.stacks))
+        run = _Run(cloud, at, listener)
+        outputs[stack.name] = run.deploy(stack)
+    return outputs
+
+
+def destroy(stacks: Sequence[tuple[str, str]], cloud: Cloud, listener: Listener) -> None:
+    """Delete stacks, given as (name, region) in the order they were deployed, the last first.
+
+    Raises:
+        AnswerIsNo: A stack could not be deleted; the message has the reason.
+    """
+    for position, (name, region) in enumerate(reversed(stacks), 1):
+        _Run(cloud, _Place(name, region, position, len(stacks)), listener).destroy()
+
+
+def _region(stack: StackArtifact) -> str:
+    if stack.region is None:
+        raise EnvironmentProblem(
+            f"stack {stack.name} names no region; give it an explicit env in the CDK app"
+        )
+    return stack.region
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Which stack an operation works on, and how far the whole work has come with it."""
+
+    stack: str
+    region: str
+    position: int
+    total: int
+
+
+class _Run:
+    """One operation on one stack."""
+
+    def __init__(self, cloud: Cloud, at: _Place, listener: Listener) -> None:
+        self._cloud = cloud
+        self._api = cloud.client("cloudformation", at.region)
+        self._at = at
+        self._name, self._region = at.stack, at.region
+        self._listener = listener
+        self._failure: Progress | None = None
+
+    def deploy(self, stack: StackArtifact) -> dict[str, str]:
+        account = self._cloud.account(self._region)
+        if stack.account not in {None, account}:
+            raise EnvironmentProblem(
+                f"stack {stack.name} belongs to account {stack.account}, "
+                f"but the credentials are of {account}; set AWS_PROFILE or --profile"
+            )
+        places = {"${AWS::AccountId}": account, "${AWS::Region}": self._region}
+        places["${AWS::Partition}"] = "aws"
+        for asset in stack.assets:
+            self._publish(asset, places)
+        current = self._current()
+        if current and current["StackStatus"] in DELETED_FIRST:
+            self._delete(current)
+            current = None
+        elif current and current["StackStatus"].endswith("_IN_PROGRESS"):
+            if current["StackStatus"] != "REVIEW_IN_PROGRESS":
+                raise EnvironmentProblem(
+                    f"stack {self._name} in {self._region} is {current['StackStatus']}; "
+                    "wait until that has ended"
+                )
+            current = None
+        if self._create_change_set(stack, places, "UPDATE" if current else "CREATE"):
+            seen = self._latest_events(self._name)
+            self._api.execute_change_set(StackName=self._name, ChangeSetName=CHANGE_SET)
+            self._follow(self._name, seen)
+        else:
+            self._tell(None, "AWS::CloudFormation::Stack", "UNCHANGED", None)
+        if stack.termination_protection:
+            self._api.update_termination_protection(
+                StackName=self._name, EnableTerminationProtection=True
+            )
+        final = self._current() or {}
+        return {o["OutputKey"]: o["OutputValue"] for o in final.get("Outputs", ())}
+
+    def destroy(self) -> None:
+        if current := self._current():
+            self._delete(current)
+
+    def _current(self) -> Mapping[str, Any] | None:
+        try:
+            answer = self._api.describe_stacks(StackName=self._name)
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        stack: Mapping[str, Any] = answer["Stacks"][0]
+        return stack
+
+    def _publish(self, asset: FileAsset, places: Mapping[str, str]) -> None:
+        """Upload an asset unless it is there: its key is a hash of its content."""
+        bucket, key = _fill(asset.bucket, places), _fill(asset.key, places)
+        region = _fill(asset.region or self._region, places)
+        s3 = self._cloud.client("s3", region)
+        try:
+            s3.head_object(Bucket=bucket, Key=key)
+        except ClientError:
+            body = _zip(asset) if asset.zipped else asset.source.read_bytes()
+            try:
+                s3.put_object(Bucket=bucket, Key=key, Body=body)
+            except s3.exceptions.NoSuchBucket:
+                raise EnvironmentProblem(
+                    f"region {region} is not bootstrapped (no bucket {bucket}); run "
+                    f"`npx aws-cdk@2 bootstrap aws://{places['${AWS::AccountId}']}/{region}`"
+                ) from None
+
+    def _create_change_set(
+        self, stack: StackArtifact, places: Mapping[str, str], kind: str
+    ) -> bool:
+        """Plan the change; say whether there is any.
+
+        Raises:
+            AnswerIsNo: CloudFormation refuses the template.
+        """
+        bucket, _, key = (
+            _fill(stack.template_url or "", places).removeprefix("s3://").partition("/")
+        )
+        if not key:
+            raise EnvironmentProblem(
+                f"stack {self._name}: the assembly does not say where its template is published"
+            )
+        api, names = self._api, {"StackName": self._name, "ChangeSetName": CHANGE_SET}
+        try:
+            api.create_change_set(
+                **names,
+                ChangeSetType=kind,
+                TemplateURL=f"https://s3.{self._region}.amazonaws.com/{bucket}/{key}",
+                Capabilities=CAPABILITIES,
+                Tags=[{"Key": k, "Value": v} for k, v in sorted(stack.tags.items())],
+            )
+        except ClientError as error:
+            raise AnswerIsNo(f"{self._name}: {error.response['Error']['Message']}") from None
+        for _ in _pauses():
+            answer = api.describe_change_set(**names)
+            if answer["Status"] not in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
+                break
+        if answer["Status"] == "FAILED":
+            reason = answer.get("StatusReason", "")
+            api.delete_change_set(**names)
+            if "didn't contain changes" in reason or "No updates" in reason:
+                return False
+            raise AnswerIsNo(f"{self._name} in {self._region} cannot be deployed: {reason}")
+        return True
+
+    def _delete(self, current: Mapping[str, Any]) -> None:
+        seen = self._latest_events(current["StackId"])
+        try:
+            self._api.delete_stack(StackName=self._name)
+        except ClientError as error:
+            raise AnswerIsNo(f"{self._name}: {error.response['Error']['Message']}") from None
+        self._follow(current["StackId"], seen)
+
+    def _latest_events(self, stack: str) -> set[str]:
+        """Name the events of a stack so far, or as many of them as one page holds."""
+        answer = self._api.describe_stack_events(StackName=stack)
+        return {event["EventId"] for event in answer["StackEvents"]}
+
+    def _follow(self, stack: str, seen: set[str]) -> None:
+        """Report the stack's events after those ``seen``, until its operation ends.
+
+        Raises:
+            AnswerIsNo: It ended badly.
+        """
+        pauses = _pauses()
+        while True:
+            status = self._api.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+            events = self._new_events(stack, seen)
+            for event in events:
+                whole = event["ResourceType"] == "AWS::CloudFormation::Stack"
+                self._tell(
+                    None if whole else event["LogicalResourceId"],
+                    event["ResourceType"],
+                    event["ResourceStatus"],
+                    event.get("ResourceStatusReason"),
+                )
+            if not status.endswith("_IN_PROGRESS"):
+                break
+            if events:
+                pauses = _pauses()
+            next(pauses)
+        if "ROLLBACK" in status or status.endswith("FAILED"):
+            cause = self._failure
+            what = f": {cause.resource} ({cause.type}): {cause.reason}" if cause else ""
+            raise AnswerIsNo(f"{self._name} in {self._region} ended as {status}{what}")
+
+    def _new_events(self, stack: str, seen: set[str]) -> list[Mapping[str, Any]]:
+        """Give the events not in ``seen``, the oldest first, and add them to it."""
+        fresh: list[Mapping[str, Any]] = []
+        for page in self._api.get_paginator("describe_stack_events").paginate(StackName=stack):
+            new = [event for event in page["StackEvents"] if event["EventId"] not in seen]
+            fresh += new
+            if len(new) < len(page["StackEvents"]):
+                break
+        seen.update(event["EventId"] for event in fresh)
+        return fresh[::-1]
+
+    def _tell(self, resource: str | None, kind: str, status: str, reason: str | None) -> None:
+        progress = Progress(
+            **vars(self._at),
+            resource=resource,
+            type=kind,
+            status=status,
+            reason=reason,
+        )
+        cancelled = "cancelled" in (reason or "").lower()
+        if resource and status.endswith("_FAILED") and not self._failure and not cancelled:
+            self._failure = progress
+        self._listener(progress)
+
+
+def _pauses() -> Iterator[None]:
+    """Sleep between two looks, longer each time."""
+    seconds = FASTEST_POLL
+    while True:
+        time.sleep(seconds)
+        yield
+        seconds = min(seconds * 1.5, SLOWEST_POLL)
+
+
+def _fill(text: str, places: Mapping[str, str]) -> str:
+    for placeholder, value in places.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
+def _zip(asset: FileAsset) -> bytes:
+    """Pack a folder into an archive whose bytes depend on its content alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(asset.source.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(path.relative_to(asset.source).as_posix(), ZIP_EPOCH)
+                entry.external_attr = path.stat().st_mode << 16
+                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()

@@ -1,0 +1,167 @@
+"""Starts, finds and stops the twin's process."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from standby.errors import EnvironmentProblem
+
+HOST = "127.0.0.1"
+STATE_DIR = Path(".standby")
+START_TIMEOUT, STOP_TIMEOUT = 30.0, 10.0
+"""Seconds that the process may take to answer, and to end."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A twin that answers."""
+
+    pid: int
+    port: int
+    state_dir: Path
+
+    @property
+    def endpoint_url(self) -> str:
+        """The value for ``AWS_ENDPOINT_URL``."""
+        return f"http://{HOST}:{self.port}"
+
+
+def find(state_dir: Path = STATE_DIR) -> Running | None:
+    """Give the twin that was started from here, or None; forget one that died."""
+    state = _state_file(state_dir)
+    try:
+        content = json.loads(state.read_text(encoding="utf-8"))
+        running = Running(int(content["pid"]), int(content["port"]), state_dir)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        running = None
+    if running and _is_twin(running.pid):
+        return running
+    state.unlink(missing_ok=True)
+    return None
+
+
+def start(
+    port: int, regions: Sequence[str], *, state_dir: Path = STATE_DIR, bound: bool = False
+) -> tuple[Running, subprocess.Popen[bytes]]:
+    """Start a twin's process and wait until it answers.
+
+    Args:
+        port: Port on 127.0.0.1; 0 lets the system choose.
+        regions: Regions that start bootstrapped for the CDK.
+        state_dir: Folder of its state file and log.
+        bound: Whether the twin must end when this process does.
+
+    Raises:
+        EnvironmentProblem: One runs already, the port is taken, or the process died.
+    """
+    if running := find(state_dir):
+        raise EnvironmentProblem(
+            f"a twin is already running on port {running.port} (process {running.pid}); "
+            "stop it with `standby down`"
+        )
+    if port and _answers(port):
+        raise EnvironmentProblem(
+            f"port {port} on {HOST} is taken by another program; "
+            "choose one with --twin-port or twinPort"
+        )
+    state_dir.mkdir(parents=True, exist_ok=True)
+    log = state_dir / "twin.log"
+    arguments = ["--port", str(port), "--state", str(_state_file(state_dir).absolute())]
+    for region in regions:
+        arguments += ["--region", region]
+    if bound:
+        arguments.append("--bound")
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "standby.twin.server", *arguments],
+            stdin=subprocess.PIPE if bound else subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        return _await(process, state_dir, log), process
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def stop(running: Running) -> None:
+    """Stop a twin and wait until its process is gone.
+
+    Raises:
+        EnvironmentProblem: It does not end, or belongs to another user.
+    """
+    deadline = time.monotonic() + STOP_TIMEOUT
+    try:
+        os.kill(running.pid, signal.SIGTERM)
+        while _is_twin(running.pid):
+            if time.monotonic() > deadline:
+                os.kill(running.pid, signal.SIGKILL)
+            time.sleep(0.02)
+    except ProcessLookupError:
+        pass  # it ended by itself, which is what was wanted
+    except PermissionError:
+        raise EnvironmentProblem(f"process {running.pid} belongs to another user") from None
+    _state_file(running.state_dir).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def running_twin(regions: Sequence[str], state_dir: Path, port: int = 0) -> Iterator[Running]:
+    """Give a twin for the length of a ``with`` block; it ends with the block, or with us."""
+    running, process = start(port, regions, state_dir=state_dir, bound=True)
+    try:
+        yield running
+    finally:
+        stop(running)
+        process.wait()
+
+
+def _state_file(state_dir: Path) -> Path:
+    return state_dir / "twin.json"
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _await(process: subprocess.Popen[bytes], state_dir: Path, log: Path) -> Running:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise EnvironmentProblem(
+                f"the twin did not start: {''.join(last) or 'no message'} (all of it: {log})"
+            )
+        if _state_file(state_dir).exists() and (running := find(state_dir)):
+            return running
+        time.sleep(0.02)
+    raise EnvironmentProblem(f"the twin did not answer within {START_TIMEOUT:.0f} s (see {log})")
+
+
+def _is_twin(pid: int) -> bool:
+    """Say whether a process is a twin of ours: a pid alone may have been given to another."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return False
+        listing = subprocess.run(  # noqa: S603 - a number and a fixed command, where there is no /proc
+            ["ps", "-o", "command=", "-p", str(pid)],  # noqa: S607
+            capture_output=True,
+            check=False,
+        )
+        command = listing.stdout
+    return b"standby.twin.server" in command
