@@ -19,6 +19,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from standby.blueprint.acknowledge import acknowledge
 from standby.blueprint.retention import LOG_RETENTION, removal_policy, snapshot_policy
 from standby.blueprint.security import POSTGRESQL, key_alias
 from standby.settings import Settings
@@ -106,6 +107,14 @@ class _DatabaseStack(Stack):
             **origin,
         )
         instance.node.add_dependency(*self._log_groups())
+        acknowledge(
+            instance,
+            {
+                "AwsSolutions-RDS10": "A setting (deletionProtection); on in the prod preset.",
+                "AwsSolutions-RDS11": "Another port hides nothing from whom the security group "
+                "admits, and it admits nobody else.",
+            },
+        )
         self.endpoint_address: str = instance.attr_endpoint_address
         CfnOutput(self, "DbEndpoint", value=self.endpoint_address)
         self._instance_alarms(instance.ref)
@@ -133,7 +142,7 @@ class _DatabaseStack(Stack):
         )
 
     def _monitoring_role(self) -> iam.Role:
-        return iam.Role(
+        role = iam.Role(
             self,
             "MonitoringRole",
             assumed_by=iam.ServicePrincipal(
@@ -147,6 +156,15 @@ class _DatabaseStack(Stack):
                 )
             ],
         )
+        acknowledge(
+            role,
+            {
+                "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+                "AmazonRDSEnhancedMonitoringRole]": "RDS documents this policy for the purpose; it "
+                "reaches RDS's own log groups only, and only RDS can assume the role."
+            },
+        )
+        return role
 
     def _log_groups(self) -> list[logs.LogGroup]:
         """Make the groups RDS exports to, which it would else make unencrypted and keep forever."""
@@ -272,6 +290,14 @@ class PrimaryDatabaseStack(_DatabaseStack):
             ],
         )
         secret.apply_removal_policy(removal_policy(settings))
+        acknowledge(
+            secret,
+            {
+                "AwsSolutions-SMG4": "Rotation takes a Lambda function in the VPC, and one that "
+                "rotates in the middle of a failover locks the application out. Operators sign in "
+                "with IAM tokens; the application's password is rotated by a deployment."
+            },
+        )
         return secret
 
 
@@ -300,6 +326,13 @@ class ReplicaDatabaseStack(_DatabaseStack):
             ).replace("db/", "db:"),
         )
         instance.apply_removal_policy(removal_policy(settings))
+        encrypted = (
+            "A replica is encrypted as its source is, here with this region's key (KmsKeyId); "
+            "CloudFormation refuses StorageEncrypted beside SourceDBInstanceIdentifier."
+        )
+        acknowledge(
+            instance, dict.fromkeys(("AwsSolutions-RDS2", "CKV_AWS_16", "E3720"), encrypted)
+        )
         self._alarm(
             "ReplicaLagAlarm",
             metric="ReplicaLag",

@@ -11,6 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from standby.blueprint.acknowledge import acknowledge
 from standby.blueprint.retention import LOG_RETENTION, removal_policy
 from standby.settings import Settings, subnet_prefix
 
@@ -62,6 +63,10 @@ class VpcStack(Stack):
             },
             # Emptying the default group takes a Lambda function; nothing here ever joins it.
             restrict_default_security_group=False,
+        )
+        acknowledge(
+            self.vpc,
+            {"AwsSolutions-VPC7": "SecurityStack has the flow log: it owns the key (FlowLogs)."},
         )
         self.route_table_ids: Mapping[str, str] = {
             subnet.node.id: subnet.route_table.route_table_id

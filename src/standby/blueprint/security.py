@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from standby.blueprint.acknowledge import acknowledge
 from standby.blueprint.network import FlowLogs
 from standby.blueprint.retention import removal_policy
 from standby.settings import Settings
@@ -61,6 +62,17 @@ class SecurityStack(Stack):
         self.database_sg = self._group("DatabaseSg", "Database; no way out")
         self.file_system_sg = self._group("FileSystemSg", "Shared files; no way out")
         self._open_paths(settings, ec2.Peer.ipv4(str(peer_cidr)))
+        acknowledge(
+            self.key,
+            {
+                "CKV_AWS_33": "Any principal, on the condition that it is the account's Auto Scaling "
+                "service-linked role; see the statements' comment."
+            },
+        )
+        public = "The application is public; this group is its only way in and leads to instances."
+        acknowledge(
+            self.load_balancer_sg, {"AwsSolutions-EC23": public, "CKV_AWS_260": public}
+        )
         FlowLogs(self, "FlowLogs", settings=settings, vpc=vpc, key=self.key)
         CfnOutput(self, "KmsKeyArn", value=self.key.key_arn)
 
@@ -123,6 +135,14 @@ class SecurityStack(Stack):
                 ],
                 resources=["*"],
             )
+        )
+        no_resource = (
+            "The channels of Session Manager have no resource to name, and its documented minimal "
+            "policy names none for the instance's own registration."
+        )
+        acknowledge(
+            role.node.find_child("DefaultPolicy"),
+            {"AwsSolutions-IAM5[Resource::*]": no_resource, "CKV_AWS_111": no_resource},
         )
         return role
 
