@@ -93,23 +93,29 @@ def references(node: Any) -> Iterator[tuple[str, str | None]]:
         for item in node:
             yield from references(item)
     elif isinstance(node, dict):
-        match _function_name(node):
-            case "Ref":
-                yield node["Ref"], None
-            case "Fn::GetAtt":
-                resource, attribute = _attribute_path(node["Fn::GetAtt"])
+        match node if is_function(node) else None:
+            case {"Ref": str(name)}:
+                yield name, None
+            case {"Fn::GetAtt": str(path)}:
+                resource, _, attribute = path.partition(".")
+                yield resource, attribute
+            case {"Fn::GetAtt": [str(resource), attribute]}:
                 yield resource, attribute if isinstance(attribute, str) else None
-            case "Fn::Sub":
-                argument = node["Fn::Sub"]
-                text, variables = argument if isinstance(argument, list) else (argument, {})
+            case {"Fn::Sub": str(text)}:
+                yield from _sub_references(text, {})
+            case {"Fn::Sub": [str(text), dict(variables)]}:
                 yield from references(list(variables.values()))
-                for literal, name in _SUB.findall(text):
-                    if not literal and name not in variables:
-                        resource, _, attribute = name.strip().partition(".")
-                        yield resource, attribute or None
+                yield from _sub_references(text, variables)
             case _:
                 for value in node.values():
                     yield from references(value)
+
+
+def _sub_references(text: str, variables: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    for literal, name in _SUB.findall(text):
+        if not literal and name.strip() not in variables:
+            resource, _, attribute = name.strip().partition(".")
+            yield resource, attribute or None
 
 
 def is_function(node: Any) -> bool:

@@ -54,14 +54,13 @@ class Twin:
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         """Carry a client's request to the gateway: the seam where a socket would be."""
-        content = request.body or b""
         environ = EnvironBuilder(
             path=request.url.removeprefix(ENDPOINT),
             method=request.method,
             headers=[
                 (k, v.decode() if isinstance(v, bytes) else v) for k, v in request.headers.items()
             ],
-            data=content.read() if hasattr(content, "read") else content,
+            data=_bytes(request.body or b""),
         ).get_environ()
         chunks, status, headers = run_wsgi_app(self.gateway, environ, buffered=True)
         answer_headers = HTTPHeaders()
@@ -69,6 +68,12 @@ class Twin:
             answer_headers[name] = value
         body = _Raw(b"".join(chunks))
         return AWSResponse(request.url, int(status.split()[0]), answer_headers, body)
+
+
+def _bytes(content: Any) -> bytes:
+    if hasattr(content, "read"):
+        content = content.read()
+    return content.encode() if isinstance(content, str) else bytes(content)
 
 
 class _Raw:

@@ -173,19 +173,11 @@ def update_stack(call: Call) -> Mapping[str, Any]:
             changes = engine.plan(deployment)
         except TemplateError as error:
             raise _invalid(str(error)) from None
-        if not changes and not _differs(stack.deployment, deployment):
+        if not changes and stack.deployment.agrees_with(deployment):
             raise _invalid("No updates are to be performed.")
         rollback = _rolls_back(call.params)
         _start(stack, lambda: engine.update(deployment, rollback=rollback), "UPDATE_IN_PROGRESS")
     return {"StackId": stack.id}
-
-
-def _differs(old: Deployment, new: Deployment) -> bool:
-    def beyond(deployment: Deployment) -> Any:
-        document = deployment.template.document
-        return document.get("Outputs"), deployment.tags
-
-    return bool(beyond(old) != beyond(new))
 
 
 @operation(SERVICE, "DeleteStack")
@@ -228,16 +220,16 @@ def create_change_set(call: Call) -> Mapping[str, Any]:
         description=params.get("Description"),
         rollback=_rolls_back(params),
     )
+    problem = None
     try:
         change_set.changes = Engine(call.twin, stack).plan(deployment)
-        if (
-            not change_set.changes
-            and kind == "UPDATE"
-            and not _differs(stack.deployment, deployment)
-        ):
-            raise TemplateError(NO_CHANGES)
     except TemplateError as error:
-        change_set.status, change_set.reason = "FAILED", str(error)
+        problem = str(error)
+    else:
+        if kind == "UPDATE" and not change_set.changes and stack.deployment.agrees_with(deployment):
+            problem = NO_CHANGES
+    if problem:
+        change_set.status, change_set.reason = "FAILED", problem
         change_set.execution_status = "UNAVAILABLE"
     stack.change_sets[name] = change_set
     return {"Id": change_set.id, "StackId": stack.id}

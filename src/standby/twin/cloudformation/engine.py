@@ -111,7 +111,7 @@ class Engine:
         done: list[_Done] = []
         try:
             self._apply(deployment, done)
-        except _Failed as failure:
+        except _OperationFailedError as failure:
             if not rollback:
                 stack.record(None, "CREATE_FAILED", str(failure))
                 return
@@ -129,7 +129,7 @@ class Engine:
         done: list[_Done] = []
         try:
             self._apply(deployment, done)
-        except _Failed as failure:
+        except _OperationFailedError as failure:
             if not rollback:
                 stack.record(None, "UPDATE_FAILED", str(failure))
                 return
@@ -181,7 +181,7 @@ class Engine:
         """Create and update in order of dependency, noting each completed act in ``done``.
 
         Raises:
-            _Failed: A resource or an output could not be made.
+            _OperationFailedError: A resource or an output could not be made.
         """
         stack = self._stack
         scope = self._scope(deployment, self._existing)
@@ -206,14 +206,16 @@ class Engine:
                     stack.resources[name] = after
                     done.append(_Done(None, after))
                 verb = "update" if before else "create"
-                raise _Failed(f"The following resource(s) failed to {verb}: [{name}].") from error
+                raise _OperationFailedError(
+                    f"The following resource(s) failed to {verb}: [{name}]."
+                ) from error
             stack.resources[name] = after
             done.append(_Done(before, after))
             stack.record(after, f"{act}_COMPLETE")
         try:
             stack.outputs = scope.outputs()
         except TemplateError as error:
-            raise _Failed(f"{error}.") from error
+            raise _OperationFailedError(f"{error}.") from error
 
     def _make(
         self, before: StackResource | None, after: StackResource, policies: Mapping[str, Any]
@@ -361,7 +363,7 @@ class Engine:
         )
 
 
-class _Failed(Exception):
+class _OperationFailedError(Exception):
     """An operation on a stack failed; the resource's event has the reason."""
 
 

@@ -64,6 +64,11 @@ class Deployment:
     parameters: Mapping[str, Any]
     tags: Mapping[str, str]
 
+    def agrees_with(self, other: "Deployment") -> bool:
+        """Say whether both agree in what a stack has beyond its resources: outputs and tags."""
+        outputs = self.template.document.get("Outputs"), other.template.document.get("Outputs")
+        return outputs[0] == outputs[1] and self.tags == other.tags
+
 
 @dataclass
 class ChangeSet:
