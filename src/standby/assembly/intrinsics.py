@@ -67,7 +67,7 @@ def evaluate(node: Any, scope: Scope) -> Any:
             if function in _FUNCTIONS:
                 raise TemplateError(f"{function} finds no {error} in {_brief(node)}") from None
             raise TemplateError(f"unknown function {function}: {_brief(node)}") from None
-        except (IndexError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
             if isinstance(error, TemplateError):
                 raise
             raise TemplateError(f"{function} cannot use {_brief(node)}: {error}") from None
