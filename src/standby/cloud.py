@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore import exceptions
+from botocore import exceptions, xform_name
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
@@ -89,6 +89,22 @@ class Cloud:
                 except exceptions.BotoCoreError as error:
                     raise EnvironmentProblem(_explain(error) or str(error)) from None
             return self._clients[service, region]
+
+    def call(self, operation: str, region: str, **parameters: Any) -> dict[str, Any]:
+        """Call one operation by its API name and give its whole answer, all pages joined.
+
+        Args:
+            operation: Service and operation as botocore spells them: ``rds:DescribeDBInstances``.
+            region: Region whose endpoint is asked.
+            parameters: The operation's parameters, as its API reference names them.
+        """
+        service, name = operation.split(":")
+        client = self.client(service, region)
+        method = xform_name(name)
+        if client.can_paginate(method):
+            pages = client.get_paginator(method).paginate(**parameters)
+            return dict(pages.build_full_result())
+        return dict(getattr(client, method)(**parameters))
 
     def account(self, region: str = "us-east-1") -> str:
         """Give the id of the account that the credentials belong to, asking STS in ``region``.
