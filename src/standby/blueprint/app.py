@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from standby.blueprint.tap_stack import TapStack
+from standby.blueprint.tap_stack import TapStack, tags
 from standby.settings import Settings
 
 
@@ -25,16 +25,13 @@ def build(settings: Settings, *, outdir: str | Path, validate: bool = False) -> 
     """Build the tree of constructs; ``synthesize`` writes it."""
     app = cdk.App(
         outdir=str(outdir),
-        context=_feature_flags(),
+        # Creation stacks name directories of this machine and run: the output would differ each time.
+        context=_feature_flags() | {"aws:cdk:disable-creation-stack-traces": True},
         analytics_reporting=False,
         builtin_cloud_formation_validation=validate,
         stack_traces=False,
     )
-    for tag, value in (
-        ("Environment", settings.environment_suffix),
-        ("Repository", settings.repository),
-        ("Author", settings.author),
-    ):
+    for tag, value in tags(settings).items():
         cdk.Tags.of(app).add(tag, value)
     TapStack(app, settings)
     return app

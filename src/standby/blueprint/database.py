@@ -9,7 +9,6 @@ from typing import Any
 
 from aws_cdk import Aws, CfnOutput, Duration, SecretValue, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -20,6 +19,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from standby.blueprint.acknowledge import acknowledge
+from standby.blueprint.monitoring import notify
 from standby.blueprint.retention import LOG_RETENTION, removal_policy, snapshot_policy
 from standby.blueprint.security import POSTGRESQL, key_alias
 from standby.settings import Settings
@@ -69,19 +69,19 @@ class _DatabaseStack(Stack):
     ) -> None:
         super().__init__(scope, id, **kwargs)
         self._settings = settings
-        self._identifier = identifier
+        self.identifier = identifier
         self._vpc = vpc
         self._key = key
         self._database_sg = database_sg
-        self._alarm_action = actions.SnsAction(alarm_topic)
+        self._alarm_topic = alarm_topic
 
     def _create(self, **origin: Any) -> rds.CfnDBInstance:
-        """Create the instance, and its alarms, with the properties that tell where it begins."""
+        """Create the instance and its alarms; ``origin`` says where its data comes from."""
         settings, key_arn = self._settings, self._key.key_arn
         instance = rds.CfnDBInstance(
             self,
             "Instance",
-            db_instance_identifier=self._identifier,
+            db_instance_identifier=self.identifier,
             db_instance_class=settings.database_instance_class,
             engine="postgres",
             port=str(POSTGRESQL),
@@ -116,15 +116,16 @@ class _DatabaseStack(Stack):
             },
         )
         self.endpoint_address: str = instance.attr_endpoint_address
+        # The host alone: the port is PostgreSQL's own, and clients take the two apart anyway.
         CfnOutput(self, "DbEndpoint", value=self.endpoint_address)
-        self._instance_alarms(instance.ref)
+        self._instance_alarms(instance)
         return instance
 
     def _subnet_group(self) -> rds.CfnDBSubnetGroup:
         return rds.CfnDBSubnetGroup(
             self,
             "SubnetGroup",
-            db_subnet_group_description=f"Isolated subnets for {self._identifier}",
+            db_subnet_group_description=f"Isolated subnets for {self.identifier}",
             subnet_ids=[subnet.subnet_id for subnet in self._vpc.isolated_subnets],
         )
 
@@ -133,7 +134,7 @@ class _DatabaseStack(Stack):
             self,
             "ParameterGroup",
             family=PARAMETER_FAMILY,
-            description=f"TLS only, and the connections of the fleet, for {self._identifier}",
+            description=f"TLS only, and the connections of the fleet, for {self.identifier}",
             parameters={
                 "rds.force_ssl": "1",
                 # PostgreSQL stops a replica whose limit is below its source's, so it is stated.
@@ -172,7 +173,7 @@ class _DatabaseStack(Stack):
             logs.LogGroup(
                 self,
                 f"{log.capitalize()}LogGroup",
-                log_group_name=f"/aws/rds/instance/{self._identifier}/{log}",
+                log_group_name=f"/aws/rds/instance/{self.identifier}/{log}",
                 encryption_key=self._key,
                 retention=LOG_RETENTION,
                 removal_policy=removal_policy(self._settings),
@@ -180,16 +181,18 @@ class _DatabaseStack(Stack):
             for log in EXPORTED_LOGS
         ]
 
-    def _instance_alarms(self, instance_id: str) -> None:
+    def _instance_alarms(self, instance: rds.CfnDBInstance) -> None:
         settings = self._settings
         self._alarm(
             "CpuAlarm",
+            instance,
             metric="CPUUtilization",
             description="The database works at its limit; queries begin to queue",
             threshold=80,
         )
         self._alarm(
             "FreeStorageAlarm",
+            instance,
             metric="FreeStorageSpace",
             description="Storage runs out faster than its autoscaling, which acts below 10%",
             threshold=settings.database_storage_gib * GIB * 0.05,
@@ -197,6 +200,7 @@ class _DatabaseStack(Stack):
         )
         self._alarm(
             "ConnectionsAlarm",
+            instance,
             metric="DatabaseConnections",
             description="Four fifths of max_connections are taken: a leak, or a fleet too large",
             threshold=_max_connections(settings) * 0.8,
@@ -205,6 +209,7 @@ class _DatabaseStack(Stack):
     def _alarm(
         self,
         id: str,
+        instance: rds.CfnDBInstance,
         *,
         metric: str,
         description: str,
@@ -220,11 +225,11 @@ class _DatabaseStack(Stack):
         alarm = cloudwatch.Alarm(
             self,
             id,
-            alarm_description=f"{self._identifier}: {description}",
+            alarm_description=f"{self.identifier}: {description}",
             metric=cloudwatch.Metric(
                 namespace="AWS/RDS",
                 metric_name=metric,
-                dimensions_map={"DBInstanceIdentifier": self._identifier},
+                dimensions_map={"DBInstanceIdentifier": instance.ref},
                 period=Duration.minutes(1),
             ),
             threshold=threshold,
@@ -232,8 +237,7 @@ class _DatabaseStack(Stack):
             evaluation_periods=5,
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
         )
-        alarm.add_alarm_action(self._alarm_action)
-        alarm.add_ok_action(self._alarm_action)
+        notify(alarm, self._alarm_topic)
 
 
 class PrimaryDatabaseStack(_DatabaseStack):
@@ -274,7 +278,7 @@ class PrimaryDatabaseStack(_DatabaseStack):
             self,
             "Credentials",
             name=secret_name(settings),
-            description=f"Credentials of {self._identifier} and its replica",
+            description=f"Credentials of {self.identifier} and its replica",
             kms_key_id=self._key.key_arn,
             generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
                 secret_string_template=f'{{"username": "{MASTER_USERNAME}"}}',
@@ -335,6 +339,7 @@ class ReplicaDatabaseStack(_DatabaseStack):
         )
         self._alarm(
             "ReplicaLagAlarm",
+            instance,
             metric="ReplicaLag",
             description="A failover now would lose more than the recovery point objective allows",
             threshold=settings.rpo.total_seconds(),

@@ -1,10 +1,10 @@
 """Storage: the files that instances share, replicated to the standby region."""
 
+from datetime import timedelta
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
@@ -12,9 +12,13 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from standby.blueprint.monitoring import notify
 from standby.blueprint.retention import removal_policy
 from standby.settings import Settings
 
+REPLICATION_RPO = timedelta(minutes=15)
+"""What EFS replication is designed for, for most file systems (EFS user guide, "Replicating file
+systems"); a tighter objective cannot be met for files, and an alarm on it would never rest."""
 APPLICATION_USER = "1000"
 """The POSIX user and group that every mount acts as, whoever the instance says it is."""
 
@@ -75,12 +79,39 @@ class StorageStack(Stack):
                 owner_uid=APPLICATION_USER, owner_gid=APPLICATION_USER, permissions="0750"
             ),
         )
+        if replicate_to:
+            self._lag_alarm(settings, replicate_to, alarm_topic)
         CfnOutput(self, "EfsId", value=self.file_system.file_system_id)
         CfnOutput(
             self,
             "EfsDnsName",
             value=f"{self.file_system.file_system_id}.efs.{self.region}.{self.url_suffix}",
         )
+
+    def _lag_alarm(
+        self, settings: Settings, destination: efs.IFileSystem, topic: sns.ITopic
+    ) -> None:
+        """Alarm when the destination falls behind; silence means that replication stopped."""
+        alarm = cloudwatch.Alarm(
+            self,
+            "ReplicationLagAlarm",
+            alarm_description="A failover now would lose more files than the objective allows",
+            metric=cloudwatch.Metric(
+                namespace="AWS/EFS",
+                metric_name="TimeSinceLastSync",
+                dimensions_map={
+                    "FileSystemId": self.file_system.file_system_id,
+                    "DestinationFileSystemId": destination.file_system_id,
+                },
+                statistic="Maximum",
+                period=Duration.minutes(1),
+            ),
+            threshold=max(settings.rpo, REPLICATION_RPO).total_seconds(),
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluation_periods=5,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )
+        notify(alarm, topic)
 
 
 def _policy() -> iam.PolicyDocument:
