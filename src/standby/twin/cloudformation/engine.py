@@ -255,7 +255,9 @@ class Engine:
     ) -> Created:
         resource = self._resource(after, before, policies)
         made = act(resource)
-        if unread := resource.properties.unread():
+        # What an update leaves as it was has been read when the resource was created.
+        changed = _different(before.properties if before else {}, after.properties)
+        if unread := resource.properties.unread() & changed:
             after.physical_id = made.physical_id
             raise TemplateError(
                 f"the twin does not support {', '.join(sorted(unread))} of {after.type}"

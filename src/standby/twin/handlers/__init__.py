@@ -17,9 +17,12 @@ import pkgutil
 import secrets
 import string
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from standby.assembly.intrinsics import TemplateError
 
@@ -104,6 +107,13 @@ class Resource:
         merged = {tag["Key"]: tag["Value"] for tag in (*self.tags, *own)}
         return [{"Key": name, "Value": value} for name, value in merged.items()]
 
+    def dropped_tags(self, key: str = "Tags") -> list[str]:
+        """Name the tags that the template gave before an update and gives no more."""
+        before = self.previous.get(key) or []
+        kept = {tag["Key"] for tag in self.all_tags(key)}
+        names = before if isinstance(before, Mapping) else (tag["Key"] for tag in before)
+        return [name for name in names if name not in kept]
+
 
 class Handler:
     """Creates, updates and deletes one resource type."""
@@ -119,6 +129,54 @@ class Handler:
     def delete(self, r: Resource) -> None:
         """Delete the resource; one that is gone already is no error."""
         raise TemplateError(f"{type(self).__name__} cannot be deleted in the twin")
+
+
+class Configured(Handler):
+    """A resource that one call makes, and whose settings are then brought to what is wanted.
+
+    ``configure`` serves creation and update alike: it compares ``r.properties`` with
+    ``r.previous``, which is empty at creation. When it fails at creation, what was made is
+    deleted again, so that a rolled-back stack leaves nothing behind.
+    """
+
+    def make(self, r: Resource) -> Created:
+        """Create the resource."""
+        raise TemplateError(f"{type(self).__name__} cannot be created in the twin")
+
+    def configure(self, r: Resource) -> None:
+        """Bring the settings of the existing resource ``r.physical_id`` to what is wanted."""
+
+    def create(self, r: Resource) -> Created:
+        """Make the resource and configure it."""
+        made = self.make(r)
+        existing = replace(r, physical_id=made.physical_id, attributes=made.attributes)
+        try:
+            self.configure(existing)
+        except Exception:
+            self.delete(existing)
+            raise
+        return made
+
+    def update(self, r: Resource) -> Created:
+        """Configure the resource anew."""
+        self.configure(r)
+        return Created(r.physical_id, r.attributes)
+
+
+@contextmanager
+def gone_is_fine(*codes: str) -> Iterator[None]:
+    """Let a deletion pass when there is nothing to delete any more.
+
+    Args:
+        codes: Error codes that mean so, beyond the services' usual ``...NotFound`` and
+            ``NoSuch...``.
+    """
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code not in codes and "NotFound" not in code and not code.startswith("NoSuch"):
+            raise
 
 
 _HANDLERS: dict[str, Handler] = {}
