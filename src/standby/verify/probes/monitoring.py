@@ -1,6 +1,7 @@
 """Monitoring: the alarms of each side, who hears of them, and the dashboard of both."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from standby.verify.outputs import Side
@@ -10,14 +11,23 @@ from standby.verify.probes.security import key_statements
 from standby.verify.site import Site, only
 
 ALARMS = "cloudwatch.amazonaws.com"
-COVERED = {
-    "AWS/RDS CPUUtilization",
-    "AWS/RDS DatabaseConnections",
-    "AWS/RDS FreeStorageSpace",
-    "AWS/EC2 CPUUtilization",
-    "AWS/ApplicationELB UnHealthyHostCount",
+COVERED: Mapping[Side, frozenset[str]] = {
+    side: frozenset(
+        {
+            own,
+            "AWS/ApplicationELB UnHealthyHostCount",
+            "AWS/EC2 CPUUtilization",
+            "AWS/RDS CPUUtilization",
+            "AWS/RDS DatabaseConnections",
+            "AWS/RDS FreeStorageSpace",
+        }
+    )
+    for side, own in (
+        (Side.PRIMARY, "AWS/EFS TimeSinceLastSync"),
+        (Side.STANDBY, "AWS/RDS ReplicaLag"),
+    )
 }
-"""Metrics that some alarm of each side must watch."""
+"""Metrics that some alarm of each side must watch; how far replication lags is known at one end."""
 
 
 @probe("monitoring.topic-encrypted")
@@ -66,13 +76,13 @@ def alarms_act(site: Site) -> Verdict:
 
 @probe("monitoring.alarms-cover")
 def alarms_cover(site: Site) -> Verdict:
-    """Alarms watch database, instances and load balancer, and on the standby replication."""
+    """Alarms watch database, instances, load balancer and replication."""
     watched = {
         f"{metric['Namespace']} {metric['MetricName']}"
         for alarm in alarms(site)
         for metric in _metrics(alarm)
     }
-    needed = COVERED | ({"AWS/RDS ReplicaLag"} if site.side is Side.STANDBY else set())
+    needed = COVERED[site.side]
     faults = [f"nothing watches {metric}" for metric in sorted(needed - watched)]
     return expect_faultless(", ".join(sorted(needed)), watched, faults)
 

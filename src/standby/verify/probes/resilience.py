@@ -91,7 +91,7 @@ def policy(site: Site) -> Verdict:
 
 @probe("resilience.app-complete", Side.PRIMARY)
 def app_complete(site: Site) -> Verdict:
-    """The application that Resilience Hub assesses has every stack of both regions."""
+    """Resilience Hub assesses every stack of both regions that the application needs."""
     answer = site.ask(
         "resiliencehub:ListAppVersionResourceMappings",
         appArn=site.output("ResilienceHubAppArn"),
@@ -106,7 +106,14 @@ def app_complete(site: Site) -> Verdict:
         for m in answer["resourceMappings"]
         if m["mappingType"] == "CfnStack"
     }
-    wanted = {(each.region, name) for each in (site, site.other) for name in each.stacks}
+    # The root stack holds the dashboard and this one the assessment: neither serves anyone.
+    bystanders = {f"TapStack{site.suffix}", f"TapStack{site.suffix}-Resilience"}
+    wanted = {
+        (each.region, name)
+        for each in (site, site.other)
+        for name in each.stacks
+        if name not in bystanders
+    }
     faults = [f"{name} of {region} is missing" for region, name in sorted(wanted - mapped)]
     return expect_faultless(f"all {len(wanted)} stacks", wanted, faults)
 
