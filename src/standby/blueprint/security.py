@@ -111,7 +111,7 @@ class SecurityStack(Stack):
             anywhere, ec2.Port.tcp(HTTPS), "AWS APIs and packages through NAT"
         )
 
-    def _instance_role(self) -> iam.Role:
+    def _instance_role(self) -> iam.IRole:
         """Make the role with Session Manager's permissions; no other way leads to a shell.
 
         The managed policy AmazonSSMManagedInstanceCore would also let an instance read every
@@ -144,7 +144,8 @@ class SecurityStack(Stack):
             role.node.find_child("DefaultPolicy"),
             {"AwsSolutions-IAM5[Resource::*]": no_resource, "CKV_AWS_111": no_resource},
         )
-        return role
+        # Or constructs that are given the role would add to its policy here, in terms of their stack.
+        return role.without_policy_updates()
 
     def _key_policy(self) -> iam.PolicyDocument:
         """Let the account administer the key, and use it only through the services at work here."""
