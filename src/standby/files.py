@@ -1,10 +1,17 @@
-"""Files are written whole or not at all."""
+"""Files and folders are written whole or not at all."""
 
+import contextlib
+import errno
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from standby.errors import EnvironmentProblem
+
+_SWAP_ATTEMPTS = 10
+"""Two processes that replace one folder at the same moment each need a second try at most."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -25,3 +32,74 @@ def write_atomically(path: Path, text: str) -> None:
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``path`` that takes its place when the block succeeds.
+
+    Whatever ends the block early leaves ``path`` as it was. What a killed process left behind is
+    cleared by the next one.
+
+    Raises:
+        EnvironmentProblem: The disk is full, or the place cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_leftovers(path)
+        fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path, os.getpid())))
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from None
+    try:
+        yield fresh
+        fresh.chmod(0o755)
+        _swap(fresh, path)
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _swap(fresh: Path, path: Path) -> None:
+    """Put ``fresh`` in the place of ``path``; the old one, if any, is left under the other name.
+
+    A folder cannot be renamed over one with content, so there is an instant with neither; an
+    interrupt in it puts the old one back.
+    """
+    old = fresh.with_name(f"{fresh.name}.old")
+    for _ in range(_SWAP_ATTEMPTS):
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(old)
+            fresh.rename(path)
+        except OSError as error:
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                raise
+        else:
+            return
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
+    raise EnvironmentProblem(f"cannot write {path}: other processes keep writing it")
+
+
+def _prefix(path: Path, pid: int) -> str:
+    return f".{path.name}.{pid}."
+
+
+def _clear_leftovers(path: Path) -> None:
+    for folder in path.parent.glob(f".{path.name}.*"):
+        pid = folder.name.removeprefix(f".{path.name}.").split(".")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
