@@ -13,6 +13,7 @@ that it leaves unread stops the deployment, so nothing is dropped in silence.
 """
 
 import importlib
+import json
 import pkgutil
 import secrets
 import string
@@ -54,6 +55,11 @@ class Properties(Mapping[str, Any]):
     def pick(self, *keys: str) -> dict[str, Any]:
         """Give those of ``keys`` that are set, as keyword arguments for an API call."""
         return {key: self[key] for key in keys if key in self._values}
+
+    def document(self, key: str) -> str:
+        """Give a policy, written as an object or as text, as the JSON text that APIs take."""
+        value = self[key]
+        return value if isinstance(value, str) else json.dumps(value)
 
 
 @dataclass(frozen=True)
