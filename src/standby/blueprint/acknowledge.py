@@ -20,13 +20,13 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
             CDK itself, ``CKV...`` of checkov, or ``E1234`` and ``W1234`` of cfn-lint.
     """
     checkov = [
-        {"id": rule, "comment": reason} for rule, reason in reasons.items() if rule.startswith("CKV")
+        {"id": rule, "comment": reason}
+        for rule, reason in reasons.items()
+        if rule.startswith("CKV")
     ]
     cfn_lint = [rule for rule in reasons if re.fullmatch(r"[EW]\d{4}", rule)]
     cdk = [
-        Acknowledgment(id=rule, reason=reason)
-        for rule, reason in reasons.items()
-        if "-" in rule
+        Acknowledgment(id=rule, reason=reason) for rule, reason in reasons.items() if "-" in rule
     ]
     resource = construct if isinstance(construct, CfnResource) else construct.node.default_child
     if checkov:

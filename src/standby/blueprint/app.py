@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -10,23 +11,38 @@ from standby.blueprint.tap_stack import TapStack, tags
 from standby.settings import Settings
 
 
-def synthesize(settings: Settings, *, outdir: str | Path, validate: bool = False) -> None:
+def synthesize(
+    settings: Settings,
+    *,
+    outdir: str | Path,
+    validate: bool = False,
+    context: Mapping[str, object] | None = None,
+) -> None:
     """Write the cloud assembly of ``settings`` to ``outdir``.
 
     Args:
         settings: What to build.
         outdir: Directory of the assembly; CDK's own ``CDK_OUTDIR`` when its CLI runs the app.
         validate: Check the templates with CDK's own rules too (about 1.5 s).
+        context: CDK context that overrides the feature flags of ``cdk.json``.
     """
-    build(settings, outdir=outdir, validate=validate).synth()
+    build(settings, outdir=outdir, validate=validate, context=context).synth()
 
 
-def build(settings: Settings, *, outdir: str | Path, validate: bool = False) -> cdk.App:
+def build(
+    settings: Settings,
+    *,
+    outdir: str | Path,
+    validate: bool = False,
+    context: Mapping[str, object] | None = None,
+) -> cdk.App:
     """Build the tree of constructs; ``synthesize`` writes it."""
     app = cdk.App(
         outdir=str(outdir),
         # Creation stacks name directories of this machine and run: the output would differ each time.
-        context=_feature_flags() | {"aws:cdk:disable-creation-stack-traces": True},
+        context=_feature_flags()
+        | {"aws:cdk:disable-creation-stack-traces": True}
+        | dict(context or {}),
         analytics_reporting=False,
         builtin_cloud_formation_validation=validate,
         stack_traces=False,

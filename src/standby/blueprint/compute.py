@@ -111,9 +111,7 @@ class ComputeStack(Stack):
             database_endpoint=database_endpoint,
             database_secret_name=database_secret_name,
         )
-        self.auto_scaling_group = self._auto_scaling_group(
-            min_capacity, instance.launch_template
-        )
+        self.auto_scaling_group = self._auto_scaling_group(min_capacity, instance.launch_template)
         self.auto_scaling_group.node.add_dependency(instance.permissions, listener)
         self._group_dimension = {
             "AutoScalingGroupName": self.auto_scaling_group.auto_scaling_group_name

@@ -51,9 +51,7 @@ class DnsZoneStack(Stack):
             zone_name=str(settings.domain_name),
             accelerated_recovery_enabled=True,
         )
-        CfnOutput(
-            self, "NameServers", value=Fn.join(" ", self.zone.hosted_zone_name_servers or [])
-        )
+        CfnOutput(self, "NameServers", value=Fn.join(" ", self.zone.hosted_zone_name_servers or []))
 
 
 def application_zone(
@@ -179,9 +177,7 @@ class DnsStack(Stack):
                 statistic="Maximum",
                 period=Duration.minutes(1),
             ),
-            comparison_operator=(
-                cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
-            ),
+            comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
             threshold=LATCH_OPEN,
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.IGNORE,

@@ -157,4 +157,3 @@ def _program(scope: Construct, path: Path) -> s3_assets.Asset:
         exclude=["__pycache__", ".*"],
         ignore_mode=IgnoreMode.GIT,
     )
-

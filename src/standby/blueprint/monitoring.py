@@ -98,8 +98,8 @@ def add_dashboard(
         "Health checks: 1 is healthy",
         HEALTH_CHECK_METRICS_REGION,
         [
-            ("AWS/Route53", "HealthCheckStatus", {"HealthCheckId": id}, "Minimum", label)
-            for id, label in (
+            ("AWS/Route53", "HealthCheckStatus", {"HealthCheckId": check}, "Minimum", label)
+            for check, label in (
                 (primary.health_check, f"primary {primary.region}"),
                 (standby.health_check, f"standby {standby.region}"),
                 (latch, "failover latch"),

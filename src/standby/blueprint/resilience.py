@@ -84,9 +84,7 @@ class ResilienceStack(Stack):
     def _experiment(
         self, vpc: ec2.IVpc, key: kms.IKey, topic: sns.ITopic
     ) -> fis.CfnExperimentTemplate:
-        subnets = [
-            self._ec2_arn("subnet", subnet.subnet_id) for subnet in vpc.public_subnets
-        ]
+        subnets = [self._ec2_arn("subnet", subnet.subnet_id) for subnet in vpc.public_subnets]
         log_group = logs.LogGroup(
             self,
             "ExperimentLog",
@@ -131,11 +129,7 @@ class ResilienceStack(Stack):
             ],
             log_configuration=fis.CfnExperimentTemplate.ExperimentTemplateLogConfigurationProperty(
                 log_schema_version=2,
-                cloud_watch_logs_configuration=(
-                    fis.CfnExperimentTemplate.CloudWatchLogsConfigurationProperty(
-                        log_group_arn=log_group.log_group_arn
-                    )
-                ),
+                cloud_watch_logs_configuration={"LogGroupArn": log_group.log_group_arn},
             ),
             tags={"Name": f"{self._settings.stack_name}-cut-off-primary"},
         )
@@ -190,9 +184,7 @@ class ResilienceStack(Stack):
             inline_policies={
                 "DisruptConnectivity": iam.PolicyDocument(
                     statements=[
-                        iam.PolicyStatement(
-                            actions=["ec2:CreateNetworkAcl"], resources=[vpc_arn]
-                        ),
+                        iam.PolicyStatement(actions=["ec2:CreateNetworkAcl"], resources=[vpc_arn]),
                         iam.PolicyStatement(
                             actions=["ec2:CreateNetworkAcl"],
                             resources=[acls],
@@ -255,7 +247,7 @@ class ResilienceStack(Stack):
             policy_name=settings.stack_name,
             policy_description="The objectives of the settings, for every kind of disruption",
             tier="Critical",
-            policy={kind: objective for kind in ("Region", "AZ", "Hardware", "Software")},
+            policy=dict.fromkeys(("Region", "AZ", "Hardware", "Software"), objective),
         )
         invoker = iam.Role(
             self,

@@ -70,9 +70,7 @@ class SecurityStack(Stack):
             },
         )
         public = "The application is public; this group is its only way in and leads to instances."
-        acknowledge(
-            self.load_balancer_sg, {"AwsSolutions-EC23": public, "CKV_AWS_260": public}
-        )
+        acknowledge(self.load_balancer_sg, {"AwsSolutions-EC23": public, "CKV_AWS_260": public})
         FlowLogs(self, "FlowLogs", settings=settings, vpc=vpc, key=self.key)
         CfnOutput(self, "KmsKeyArn", value=self.key.key_arn)
 
@@ -200,8 +198,7 @@ class SecurityStack(Stack):
                     principals=[iam.AnyPrincipal()],
                     actions=["kms:CreateGrant"],
                     resources=["*"],
-                    conditions=launches_instances
-                    | {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+                    conditions=launches_instances | {"Bool": {"kms:GrantIsForAWSResource": "true"}},
                 ),
             ]
         )

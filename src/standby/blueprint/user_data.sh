@@ -1,6 +1,6 @@
 #!/bin/bash
 # Turns a plain Amazon Linux 2023 into one instance of the application. CloudFormation fills in
-# ${Names}; the shell's own variables are written without braces.
+# the names in braces; the shell's own variables are written without.
 #
 # Every command must succeed. The trap reports the outcome to CloudFormation, so an instance that
 # cannot mount its files or cannot serve fails the deployment, which is rolled back.
