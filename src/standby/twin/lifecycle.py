@@ -16,16 +16,23 @@ from standby.errors import EnvironmentProblem
 
 HOST = "127.0.0.1"
 STATE_DIR = Path(".standby")
+RELEASE = b"release"
+"""What a parent writes to the twin's standard input to let it live on without the parent."""
 START_TIMEOUT, STOP_TIMEOUT = 30.0, 10.0
 """Seconds that the process may take to answer, and to end."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A twin that answers."""
+    """A twin that answers.
+
+    Attributes:
+        regions: Regions that it started bootstrapped for the CDK.
+    """
 
     pid: int
     port: int
+    regions: tuple[str, ...]
     state_dir: Path
 
     @property
@@ -34,12 +41,19 @@ class Running:
         return f"http://{HOST}:{self.port}"
 
 
+def log_file(state_dir: Path = STATE_DIR) -> Path:
+    """Give the file that a twin's process writes its messages to."""
+    return state_dir / "twin.log"
+
+
 def find(state_dir: Path = STATE_DIR) -> Running | None:
     """Give the twin that was started from here, or None; forget one that died."""
     state = _state_file(state_dir)
     try:
         content = json.loads(state.read_text(encoding="utf-8"))
-        running = Running(int(content["pid"]), int(content["port"]), state_dir)
+        running = Running(
+            int(content["pid"]), int(content["port"]), tuple(content["regions"]), state_dir
+        )
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -51,15 +65,14 @@ def find(state_dir: Path = STATE_DIR) -> Running | None:
 
 
 def start(
-    port: int, regions: Sequence[str], *, state_dir: Path = STATE_DIR, bound: bool = False
+    port: int, regions: Sequence[str], *, state_dir: Path = STATE_DIR
 ) -> tuple[Running, subprocess.Popen[bytes]]:
-    """Start a twin's process and wait until it answers.
+    """Start a twin's process and wait until it answers; it ends when this process does.
 
     Args:
         port: Port on 127.0.0.1; 0 lets the system choose.
         regions: Regions that start bootstrapped for the CDK.
         state_dir: Folder of its state file and log.
-        bound: Whether the twin must end when this process does.
 
     Raises:
         EnvironmentProblem: One runs already, the port is taken, or the process died.
@@ -75,16 +88,14 @@ def start(
             "choose one with --twin-port or twinPort"
         )
     state_dir.mkdir(parents=True, exist_ok=True)
-    log = state_dir / "twin.log"
+    log = log_file(state_dir)
     arguments = ["--port", str(port), "--state", str(_state_file(state_dir).absolute())]
     for region in regions:
         arguments += ["--region", region]
-    if bound:
-        arguments.append("--bound")
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "standby.twin.server", *arguments],
-            stdin=subprocess.PIPE if bound else subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -95,6 +106,13 @@ def start(
         process.kill()
         process.wait()
         raise
+
+
+def release(process: subprocess.Popen[bytes]) -> None:
+    """Let a twin that `start` gave live on when this process ends."""
+    if process.stdin is not None:
+        process.stdin.write(RELEASE)
+        process.stdin.close()
 
 
 def stop(running: Running) -> None:
@@ -120,7 +138,7 @@ def stop(running: Running) -> None:
 @contextlib.contextmanager
 def running_twin(regions: Sequence[str], state_dir: Path, port: int = 0) -> Iterator[Running]:
     """Give a twin for the length of a ``with`` block; it ends with the block, or with us."""
-    running, process = start(port, regions, state_dir=state_dir, bound=True)
+    running, process = start(port, regions, state_dir=state_dir)
     try:
         yield running
     finally:

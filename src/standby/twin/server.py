@@ -1,8 +1,8 @@
 """The twin's own process: serves the AWS API on 127.0.0.1 until it is told to stop.
 
 Run by `standby.twin.lifecycle`, as ``python -m standby.twin.server``. It writes its state file
-once it answers, removes it when it ends, and ends with its parent when it was started bound to
-it (a pipe on standard input that the parent's death closes).
+once it answers, removes it when it ends, and ends with its parent (whose death closes the pipe
+on standard input) unless the parent releases it.
 """
 
 import argparse
@@ -20,9 +20,8 @@ from werkzeug.serving import make_server
 
 from standby.files import write_atomically
 from standby.twin.bootstrap import bootstrap
+from standby.twin.lifecycle import HOST, RELEASE
 from standby.twin.twin import Twin
-
-HOST = "127.0.0.1"
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]
@@ -34,14 +33,13 @@ class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]
         """Say nothing: a deployment makes thousands of requests."""
 
 
-def serve(port: int, regions: list[str], state: Path, *, bound: bool) -> None:
+def serve(port: int, regions: list[str], state: Path) -> None:
     """Serve the AWS API until SIGTERM or SIGINT, or until the parent is gone.
 
     Args:
         port: Port on 127.0.0.1; 0 lets the system choose.
         regions: Regions that start bootstrapped for the CDK.
         state: File that says where the server is, written when it answers.
-        bound: Whether to end when standard input is closed.
     """
     twin = Twin()
     server = make_server(HOST, port, twin.gateway, threaded=True, request_handler=_QuietHandler)
@@ -53,9 +51,9 @@ def serve(port: int, regions: list[str], state: Path, *, bound: bool) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    if bound:
-        threading.Thread(target=_after_parent, args=(stop,), daemon=True).start()
-    write_atomically(state, json.dumps({"pid": os.getpid(), "port": server.port}))
+    threading.Thread(target=_after_parent, args=(stop,), daemon=True).start()
+    where = {"pid": os.getpid(), "port": server.port, "regions": regions}
+    write_atomically(state, json.dumps(where))
     try:
         server.serve_forever()
     finally:
@@ -63,9 +61,9 @@ def serve(port: int, regions: list[str], state: Path, *, bound: bool) -> None:
 
 
 def _after_parent(act: Callable[[], None]) -> None:
-    """Act once the parent's end of the pipe is closed, by its own hand or by its death."""
-    sys.stdin.read()
-    act()
+    """Act once the parent's end of the pipe is closed, unless it released the twin before."""
+    if sys.stdin.buffer.read() != RELEASE:
+        act()
 
 
 def main() -> None:
@@ -74,9 +72,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--region", action="append", default=[])
     parser.add_argument("--state", type=Path, required=True)
-    parser.add_argument("--bound", action="store_true")
     options = parser.parse_args()
-    serve(options.port, options.region, options.state, bound=options.bound)
+    serve(options.port, options.region, options.state)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Verification of a deployment, twin or AWS alike: probes that read the AWS API, nothing else."""
 
-from standby.verify.outputs import OUTPUTS_FILE, Outputs, Side
+from standby.verify.outputs import OUTPUTS_FILE, Outputs, Side, write_outputs
 from standby.verify.probe import PILLARS, Observation, Probe, all_probes
 from standby.verify.run import select, verify
 
@@ -14,4 +14,5 @@ __all__ = [
     "all_probes",
     "select",
     "verify",
+    "write_outputs",
 ]

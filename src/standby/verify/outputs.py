@@ -6,15 +6,17 @@ are the naming contract of the design. Everything else about a deployment is ask
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from standby.errors import EnvironmentProblem, StandbyError
+from standby.files import write_atomically
 
 OUTPUTS_FILE = Path("cfn-outputs/outputs.json")
+FLAT_FILE = "flat-outputs.json"
 
 
 class Side(StrEnum):
@@ -107,6 +109,11 @@ class Outputs:
             ) from None
         return cls(_root(document, path), document)
 
+    def flat(self) -> dict[str, str]:
+        """Give the outputs of the primary region's stacks and of DNS by key alone."""
+        names = (*self.stack_names(Side.PRIMARY), self._full("Dns"))
+        return {key: value for name in names for key, value in self.stacks.get(name, {}).items()}
+
     @property
     def suffix(self) -> str:
         """The environment's suffix, such as ``dev``."""
@@ -151,6 +158,21 @@ class Outputs:
         return f"{self.root}-{name}" if name else self.root
 
 
+def write_outputs(stacks: Mapping[str, Mapping[str, str]], path: Path = OUTPUTS_FILE) -> None:
+    """Write a deployment's outputs by stack name, and beside them the flat ones of our own app.
+
+    Raises:
+        EnvironmentProblem: The disk is full, or the place cannot be written to.
+    """
+    write_atomically(path, json.dumps(stacks, indent=2, sort_keys=True) + "\n")
+    if roots := _roots(stacks):
+        (root,) = roots
+        flat = Outputs(root, stacks).flat()
+        write_atomically(
+            path.with_name(FLAT_FILE), json.dumps(flat, indent=2, sort_keys=True) + "\n"
+        )
+
+
 def _root(document: Any, path: Path) -> str:
     """Find the name of the root stack, and refuse what is no outputs file."""
     if not isinstance(document, dict) or not all(
@@ -160,11 +182,7 @@ def _root(document: Any, path: Path) -> str:
         raise EnvironmentProblem(
             f"{path} is not an outputs file: it must map stack names to outputs, and those to text"
         )
-    roots = {
-        match[1]
-        for name in document
-        if (match := re.match(r"(TapStack.*)-VpcStack-Primary$", name))
-    }
+    roots = _roots(document)
     if not roots:
         raise EnvironmentProblem(f"{path} has no stack named TapStack...-VpcStack-Primary")
     if len(roots) > 1:
@@ -172,3 +190,9 @@ def _root(document: Any, path: Path) -> str:
             f"{path} holds several environments ({', '.join(sorted(roots))}); keep one per file"
         )
     return roots.pop()
+
+
+def _roots(stacks: Iterable[str]) -> set[str]:
+    """Name the root stacks that stacks of ours belong to, one per environment."""
+    matches = (re.match(r"(TapStack.*)-VpcStack-Primary$", name) for name in stacks)
+    return {match[1] for match in matches if match}

@@ -1,0 +1,59 @@
+"""`standby status`: what runs, and in what state its stacks are."""
+
+import json
+from typing import Annotated, Literal
+
+import typer
+from botocore.exceptions import ClientError
+
+from standby.cli.connection import EndpointUrl, Profile, connect
+from standby.cloud import Cloud
+from standby.errors import EnvironmentProblem
+from standby.report.console import print_stacks
+from standby.verify import Outputs, Side
+
+SCHEMA = "standby.status/1"
+
+
+def status(
+    endpoint_url: EndpointUrl = None,
+    profile: Profile = None,
+    output_format: Annotated[
+        Literal["console", "json"], typer.Option("--format", help="console or json.")
+    ] = "console",
+) -> None:
+    """Show the stacks of both regions, as AWS or the twin tells them.
+
+    It knows the stacks from the outputs of the last deployment; a region that does not answer is
+    shown as such.
+    """
+    outputs = Outputs.read()
+    cloud = connect(endpoint_url, profile)
+    rows = [row for side in Side for row in _stacks(cloud, outputs, side)]
+    if output_format == "json":
+        stacks = [dict(zip(("name", "region", "status"), row, strict=True)) for row in rows]
+        typer.echo(json.dumps({"schema": SCHEMA, "stacks": stacks}, indent=2))
+    else:
+        print_stacks(rows)
+    if all(state == _SILENT for _, _, state in rows):
+        raise EnvironmentProblem("no region answers; is the twin running (`standby up`)?")
+
+
+_SILENT = "no answer"
+
+
+def _stacks(cloud: Cloud, outputs: Outputs, side: Side) -> list[tuple[str, str, str]]:
+    region = outputs.region(side)
+    return [(name, region, _state(cloud, name, region)) for name in outputs.stack_names(side)]
+
+
+def _state(cloud: Cloud, name: str, region: str) -> str:
+    try:
+        answer = cloud.call("cloudformation:DescribeStacks", region, StackName=name)
+    except EnvironmentProblem:
+        return _SILENT
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return "absent"
+        raise
+    return str(answer["Stacks"][0]["StackStatus"])
