@@ -40,6 +40,8 @@ SMALLEST_SUBNET = 26
 """An ALB wants a /27 with 8 free addresses per subnet; a /26 leaves room for the instances too."""
 MAX_LOAD_BALANCER_NAME = 32
 MAX_IDENTIFIER = 63
+LOWEST_PORT = 1024
+"""Ports below belong to the system."""
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "dev": {},
     "prod": {
@@ -153,7 +155,9 @@ class Settings(BaseModel):
     )
     repository: str = Field("unknown", description="Tag Repository (also read from REPOSITORY)")
     author: str = Field("unknown", description="Tag Author (also read from COMMIT_AUTHOR)")
-    twin_port: int = Field(4566, ge=1024, le=65535, description="Port of the twin on 127.0.0.1")
+    twin_port: int = Field(
+        4566, ge=0, le=65535, description="Port of the twin on 127.0.0.1; 0 takes a free one"
+    )
 
     @property
     def stack_name(self) -> str:
@@ -262,6 +266,10 @@ class Settings(BaseModel):
             )
         if self.nat_gateways > self.az_count:
             raise ValueError(f"natGateways {self.nat_gateways} is above azCount {self.az_count}")
+        if 0 < self.twin_port < LOWEST_PORT:
+            raise ValueError(
+                f"twinPort {self.twin_port} is reserved; take one from {LOWEST_PORT}, or 0 for any"
+            )
         if not re.fullmatch(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", self.instance_type):
             raise ValueError(f"instanceType {self.instance_type!r} is not an instance type")
         if not re.fullmatch(r"db\.[a-z][a-z0-9-]*\.[a-z0-9-]+", self.database_instance_class):
