@@ -22,7 +22,7 @@ lint: $(READY) ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 bench: $(READY) ## speed and size, as ratios to the peers, measured here and now
 	@$(BIN)/python -m bench

@@ -12,7 +12,7 @@ class StandbyError(Exception):
 
 
 class AnswerIsNo(StandbyError):  # noqa: N818 - an answer, not a malfunction
-    """The command worked and the answer is "no": a finding, a failed probe, a breached objective."""
+    """The command worked, and the answer is "no": a finding, a failed probe, a breach."""
 
     exit_code = 1
 

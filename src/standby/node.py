@@ -75,7 +75,7 @@ def _hand_over(process: "subprocess.Popen[bytes]") -> None:
     from jsii._kernel.types import LoadRequest, LoadResponse
     from jsii._runtime import kernel
 
-    class Node(_NodeProcess):  # type: ignore[misc] - jsii is not typed
+    class Node(_NodeProcess):
         """jsii's side of the channel, except that loading a package does not wait for the answer.
 
         Python goes on importing meanwhile; the answers are read before the next one that matters.
@@ -83,7 +83,7 @@ def _hand_over(process: "subprocess.Popen[bytes]") -> None:
 
         def __init__(self) -> None:
             super().__init__()
-            self._process = process
+            self._process: Any = process
             self._unread = 1  # the greeting
             atexit.register(self.stop)
 
@@ -120,7 +120,7 @@ def _hand_over(process: "subprocess.Popen[bytes]") -> None:
                 self._process.kill()
                 self._process.wait()
 
-    class Provider(ProcessProvider):  # type: ignore[misc] - jsii is not typed
+    class Provider(ProcessProvider):
         _process = Node()
 
     kernel.provider = Provider()

@@ -98,7 +98,7 @@ def recall(command: Sequence[str]) -> str | None:
 def remember(
     command: Sequence[str], made: Synthesis, outdir: "Path", files: Sequence["Path"]
 ) -> None:
-    """Let `recall` answer this command line as long as also ``files``, read for it, are the same."""
+    """Let `recall` answer this command line while also ``files``, read for it, are the same."""
     name = memo.key("command", command, _surroundings())
     _store(name, made.summary, {**made.inputs, **_digests(*files)}, outdir)
 

@@ -39,7 +39,7 @@ def build(
     """Build the tree of constructs; ``synthesize`` writes it."""
     app = cdk.App(
         outdir=str(outdir),
-        # Creation stacks name directories of this machine and run: the output would differ each time.
+        # Creation stacks name directories of this machine and run: no two outputs would be equal.
         context=_feature_flags()
         | {"aws:cdk:disable-creation-stack-traces": True}
         | dict(context or {}),

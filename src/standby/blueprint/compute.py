@@ -30,7 +30,7 @@ BOOT_TIMEOUT = Duration.minutes(20)
 """Patience with a new instance: packages, the application and, in the standby region, the first
 replication of the shared files. A healthy boot takes two or three minutes (assumption)."""
 WARMUP = Duration.minutes(3)
-"""A new instance's metrics count only after this, so that its own start does not scale the group."""
+"""A new instance's metrics count only after this: its own start must not scale the group."""
 AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 AT_MOST = cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
@@ -324,9 +324,9 @@ class ComputeStack(Stack):
             ("TooFewInstances", in_service, BELOW, min_capacity, 10, BREACHING,
              "The group cannot keep its minimum: launches fail, or instances do not boot"),
             ("UnhealthyHosts", self._metric(elb, "UnHealthyHostCount", targets, "Maximum"),
-             AT_LEAST, 1, 5, IGNORED, "An instance fails /health: its mount or its process is gone"),
+             AT_LEAST, 1, 5, IGNORED, "An instance fails /health: its mount or process is gone"),
             ("LoadBalancerErrors", self._metric(elb, errors, balancer, "Sum"),
-             AT_LEAST, 10, 3, IGNORED, "Clients get errors from the load balancer: no host answers"),
+             AT_LEAST, 10, 3, IGNORED, "Clients get errors of the load balancer: no host answers"),
             ("ApplicationErrors",
              self._metric(elb, "HTTPCode_Target_5XX_Count", balancer, "Sum"),
              AT_LEAST, 10, 3, IGNORED, "Clients get errors from the application"),

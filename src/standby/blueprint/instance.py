@@ -147,8 +147,8 @@ def _program(scope: Construct, path: Path) -> s3_assets.Asset:
     for name in WORKLOAD_FILES:
         if not (path / name).is_file():
             raise UsageError(
-                f"workload.path {str(path)!r} has no {name}; instances install its requirements.txt "
-                "and run its main.py, so point it at a directory that has both"
+                f"workload.path {str(path)!r} has no {name}; instances install its "
+                "requirements.txt and run its main.py, so point it at a directory that has both"
             )
     return s3_assets.Asset(
         scope,

@@ -232,7 +232,8 @@ class ResilienceStack(Stack):
         )
 
     def _ec2_arn(self, resource: str, name: str) -> str:
-        return self.format_arn(service="ec2", resource=resource, resource_name=name)
+        arn: str = self.format_arn(service="ec2", resource=resource, resource_name=name)
+        return arn
 
     def _app(self, stacks: Sequence[Stack]) -> resiliencehub.CfnApp:
         """Describe the application of both regions to Resilience Hub, assessed every day."""

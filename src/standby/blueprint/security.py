@@ -65,8 +65,8 @@ class SecurityStack(Stack):
         acknowledge(
             self.key,
             {
-                "CKV_AWS_33": "Any principal, on the condition that it is the account's Auto Scaling "
-                "service-linked role; see the statements' comment."
+                "CKV_AWS_33": "Any principal, on the condition that it is the account's Auto "
+                "Scaling service-linked role; see the statements' comment."
             },
         )
         public = "The application is public; this group is its only way in and leads to instances."
@@ -93,7 +93,7 @@ class SecurityStack(Stack):
             (self.instance_sg, self.file_system_sg, NFS, "Instances to the shared files"),
         ):
             # By id, the rule is part of the source group itself: EC2 opens everything to a group
-            # created without an egress rule. The ingress rule is apart, or the two would be a cycle.
+            # created without an egress rule. The ingress rule is apart, or there would be a cycle.
             inline_target = ec2.Peer.security_group_id(target.security_group_id)
             source.add_egress_rule(inline_target, ec2.Port.tcp(port), what)
             target.add_ingress_rule(source, ec2.Port.tcp(port), what)
@@ -142,7 +142,7 @@ class SecurityStack(Stack):
             role.node.find_child("DefaultPolicy"),
             {"AwsSolutions-IAM5[Resource::*]": no_resource, "CKV_AWS_111": no_resource},
         )
-        # Or constructs that are given the role would add to its policy here, in terms of their stack.
+        # Or constructs that are given the role would add to its policy, in terms of their stack.
         return role.without_policy_updates()
 
     def _key_policy(self) -> iam.PolicyDocument:

@@ -20,7 +20,8 @@ def observations(seen: Sequence[Observation]) -> str:
         for each in group:
             _add_case(suite, each)
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document.decode() + "\n"
 
 
 def _add_case(suite: ET.Element, seen: Observation) -> None:

@@ -110,7 +110,7 @@ class Probe:
 
 
 def probe(
-    id: str,  # noqa: A002 - what everyone calls it
+    id: str,
     *sides: Side,
     when: Callable[[Outputs], bool] = lambda outputs: True,
 ) -> Callable[[Callable[[Site], Verdict]], Probe]:
