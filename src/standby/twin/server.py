@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +61,11 @@ def serve(port: int, regions: list[str], state: Path) -> None:
 
 def _after_parent(act: Callable[[], None]) -> None:
     """Act once the parent's end of the pipe is closed, unless it released the twin before."""
-    if sys.stdin.buffer.read() != RELEASE:
+    said = b""
+    # Not by sys.stdin: its lock, held while waiting, would keep the process from ending.
+    while part := os.read(0, len(RELEASE)):
+        said += part
+    if said != RELEASE:
         act()
 
 
