@@ -105,6 +105,10 @@ class Resource:
         end = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
         return f"{self.stack_name}-{self.logical_id}"[: limit - 13] + f"-{end}"
 
+    def changed(self, *keys: str) -> bool:
+        """Say whether any of these properties differs from before; at creation, is set at all."""
+        return any(self.properties.get(key) != self.previous.get(key) for key in keys)
+
     def all_tags(self, key: str = "Tags") -> list[dict[str, str]]:
         """Merge the template's tags over the stack's, as CloudFormation propagates them."""
         own = self.properties.get(key) or []

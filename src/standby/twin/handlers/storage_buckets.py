@@ -6,7 +6,7 @@ buckets" (encrypted with SSE-S3, public access blocked, ACLs disabled).
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -248,8 +248,7 @@ class Repository(Configured):
     def configure(self, r: Resource) -> None:
         """Set how images may change, are scanned, expire, and who may pull them."""
         ecr, repository, wanted = r.client("ecr"), {"repositoryName": r.physical_id}, r.properties
-        mutability = ("ImageTagMutability", "ImageTagMutabilityExclusionFilters")
-        if changed(r, mutability):
+        if r.changed("ImageTagMutability", "ImageTagMutabilityExclusionFilters"):
             filters = wanted.get("ImageTagMutabilityExclusionFilters", ())
             options = {"imageTagMutabilityExclusionFilters": [_lowered(f) for f in filters]}
             ecr.put_image_tag_mutability(
@@ -257,18 +256,18 @@ class Repository(Configured):
                 imageTagMutability=wanted.get("ImageTagMutability", "MUTABLE"),
                 **(options if filters else {}),
             )
-        if changed(r, ["ImageScanningConfiguration"]):
+        if r.changed("ImageScanningConfiguration"):
             scanning = wanted.get("ImageScanningConfiguration", {"ScanOnPush": False})
             ecr.put_image_scanning_configuration(
                 **repository, imageScanningConfiguration=_lowered(scanning)
             )
-        if changed(r, ["LifecyclePolicy"]):
+        if r.changed("LifecyclePolicy"):
             text = wanted.get("LifecyclePolicy", {}).get("LifecyclePolicyText")
             if text:
                 ecr.put_lifecycle_policy(**repository, lifecyclePolicyText=text)
             else:
                 ecr.delete_lifecycle_policy(**repository)
-        if changed(r, ["RepositoryPolicyText"]):
+        if r.changed("RepositoryPolicyText"):
             if "RepositoryPolicyText" in wanted:
                 text = wanted.document("RepositoryPolicyText")
                 ecr.set_repository_policy(**repository, policyText=text)
@@ -288,11 +287,6 @@ class Repository(Configured):
             r.client("ecr").delete_repository(
                 repositoryName=r.physical_id, force=bool(r.properties.get("EmptyOnDelete"))
             )
-
-
-def changed(r: Resource, keys: Iterable[str]) -> bool:
-    """Say whether any of some properties differs from before; at creation, whether one is set."""
-    return any(r.properties.get(key) != r.previous.get(key) for key in keys)
 
 
 def _lowered(value: Mapping[str, Any]) -> dict[str, Any]:
