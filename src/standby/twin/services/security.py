@@ -10,6 +10,7 @@ from typing import Any
 from moto.core.config import default_user_config
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
+from moto.kms.models import kms_backends
 
 from standby.twin.operations import Call, ServiceError, operation
 
@@ -22,6 +23,29 @@ ROTATION_DAYS = 365
 
 class _Rotations(dict[str, tuple[int, datetime]]):
     """The period of each rotated key's rotation, and when it was set."""
+
+
+def key_arn(call: Call, key: str | None, service: str) -> str:
+    """Give the ARN of the key that encrypts a resource, as the service's answers name it.
+
+    Args:
+        call: The request that makes the resource.
+        key: Id, ARN or alias of the caller's choice, or None for the service's own key.
+        service: The service, as the alias of its own key names it.
+
+    Raises:
+        ServiceError: There is no such key in the region, or it cannot be used.
+    """
+    alias = f"alias/aws/{service}"
+    keys = kms_backends[call.account][call.region]
+    found = keys.keys.get(keys.any_id_to_key_id(key or alias))
+    if found is None or (key and key.startswith("arn:") and key.split(":")[3] != call.region):
+        raise ServiceError("KMSKeyNotAccessibleFault", f"The KMS key {key} does not exist")
+    if not found.enabled:
+        raise ServiceError("KMSKeyNotAccessibleFault", f"The KMS key {key} is {found.key_state}")
+    if not key:
+        found.key_manager = "AWS"
+    return str(found.arn)
 
 
 def _key_id(call: Call) -> str:

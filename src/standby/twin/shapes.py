@@ -1,0 +1,47 @@
+"""Values as an API's model wants them.
+
+CloudFormation takes numbers and booleans as text where its template reference says "String" (a
+POSIX user's id, a database's port), and services take them as what they are.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.model import Shape
+
+from standby.assembly.intrinsics import TemplateError
+
+_INTEGERS = {"integer", "long"}
+_FLOATS = {"float", "double"}
+_BOOLEANS = {"true": True, "false": False}
+
+
+def fit(client: Any, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the arguments of a client's method to the types that its service model states.
+
+    Raises:
+        TemplateError: Text that is no such value.
+    """
+    operation = client.meta.method_to_api_mapping[method]
+    shape = client.meta.service_model.operation_model(operation).input_shape
+    fitted: dict[str, Any] = _fit(shape, arguments)
+    return fitted
+
+
+def _fit(shape: Shape, value: Any) -> Any:
+    kind = shape.type_name
+    if isinstance(value, Mapping):
+        members: Mapping[str, Shape] = getattr(shape, "members", {})
+        return {k: _fit(members[k], v) if k in members else v for k, v in value.items()}
+    if isinstance(value, list) and kind == "list":
+        return [_fit(shape.member, item) for item in value]  # type: ignore[attr-defined]
+    if isinstance(value, str) and kind in _INTEGERS | _FLOATS | {"boolean"}:
+        try:
+            if kind == "boolean":
+                return _BOOLEANS[value.lower()]
+            return int(value) if kind in _INTEGERS else float(value)
+        except (KeyError, ValueError):
+            raise TemplateError(f"{shape.name}: {value!r} is not of type {kind}") from None
+    if kind == "string" and isinstance(value, int | float):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return value
