@@ -49,7 +49,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "natGateways": 3,
         "instanceType": "m7i.large",
         "maxCapacity": 12,
-        "databaseInstanceClass": "db.r7g.large",
+        "databaseInstanceClass": "db.r6g.large",  # offered in every region; r7g is not in Paris
         "databaseStorageGib": 100,
         "backupRetentionDays": 14,
         "removalPolicy": "retain",

@@ -21,6 +21,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from standby.blueprint.acknowledge import acknowledge
 from standby.blueprint.instance import HEALTH_PATH, SIGNALLED_RESOURCE, Instance
 from standby.blueprint.monitoring import notify
 from standby.blueprint.security import HTTP
@@ -139,6 +140,9 @@ class ComputeStack(Stack):
         )
         if self._settings.access_logs:
             load_balancer.log_access_logs(self._access_log_bucket())
+        else:
+            unlogged = "A setting (accessLogs); on in the prod preset."
+            acknowledge(load_balancer, {"AwsSolutions-ELB2": unlogged, "CKV_AWS_91": unlogged})
         return load_balancer
 
     def _access_log_bucket(self) -> s3.Bucket:
@@ -148,7 +152,7 @@ class ComputeStack(Stack):
         guide, "Access logs"). It is versioned, so that a log cannot be replaced unnoticed, and
         always kept: it is the record of who came, most wanted when the stack is gone.
         """
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "AccessLogs",
             encryption=s3.BucketEncryption.S3_MANAGED,
@@ -166,6 +170,12 @@ class ComputeStack(Stack):
             ],
             removal_policy=RemovalPolicy.RETAIN,
         )
+        last = (
+            "A bucket of logs is where logging ends: logs of its own would ask for another one. "
+            "Who reads it is CloudTrail's to record (data events)."
+        )
+        acknowledge(bucket, {"AwsSolutions-S1": last, "CKV_AWS_18": last})
+        return bucket
 
     def _target_group(self) -> elbv2.ApplicationTargetGroup:
         return elbv2.ApplicationTargetGroup(
@@ -190,15 +200,19 @@ class ComputeStack(Stack):
 
     def _listener(self, zone: route53.IHostedZone | None) -> elbv2.ApplicationListener:
         if zone is None:
-            # No certificate authority vouches for a load balancer's own name, so without a
-            # domain there is nothing to speak TLS with.
-            return self.load_balancer.add_listener(
+            plain = self.load_balancer.add_listener(
                 "Http",
                 port=80,
                 protocol=elbv2.ApplicationProtocol.HTTP,
                 open=False,
                 default_target_groups=[self.target_group],
             )
+            nameless = (
+                "No authority certifies a load balancer's own name, so without a domain there is "
+                "nothing to speak TLS with; with domainName, this listener redirects to HTTPS."
+            )
+            acknowledge(plain, {"CKV_AWS_2": nameless, "CKV_AWS_103": nameless})
+            return plain
         self.load_balancer.add_listener(
             "HttpRedirect",
             port=80,
@@ -253,6 +267,14 @@ class ComputeStack(Stack):
                 min_instances_in_service=min(min_capacity, self._settings.max_capacity - 1),
             ),
             group_metrics=[autoscaling.GroupMetrics.all()],
+        )
+        acknowledge(
+            group,
+            {
+                "AwsSolutions-AS3": "Launches and terminations are the group's daily work, and "
+                "would bury the alarms of the same topic. That they fail is an alarm of its own "
+                "(TooFewInstances); the group's activity history has the rest.",
+            },
         )
         cfn_group = group.node.default_child
         cfn_group.override_logical_id(SIGNALLED_RESOURCE)

@@ -27,6 +27,7 @@ from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from standby.blueprint.acknowledge import acknowledge
 from standby.blueprint.database import primary_identifier
 from standby.blueprint.monitoring import notify
 from standby.blueprint.retention import LOG_RETENTION, removal_policy
@@ -36,6 +37,8 @@ SHORTEST, LONGEST = timedelta(minutes=1), timedelta(hours=12)
 """Of a network disruption (FIS user guide, "aws:network:disrupt-connectivity")."""
 MAX_UNSHIPPED_BYTES = 256 * 2**20
 """Write-ahead log the replica may lack before the experiment stops: four segments of RDS."""
+ASSESSMENT_POLICY = "AWSResilienceHubAsssessmentExecutionPolicy"
+"""Spelled as AWS spells it."""
 COMPONENTS: Mapping[type[CfnResource], tuple[str, str]] = {
     elbv2.CfnLoadBalancer: ("load-balancers", "AWS::ResilienceHub::NetworkingAppComponent"),
     autoscaling.CfnAutoScalingGroup: ("instances", "AWS::ResilienceHub::ComputeAppComponent"),
@@ -173,7 +176,7 @@ class ResilienceStack(Stack):
         vpc_arn = self._ec2_arn("vpc", vpc.vpc_id)
         made_by_fis = {"aws:RequestTag/managedByFIS": "true"}
         in_vpc = {"ArnEquals": {"ec2:Vpc": vpc_arn}}
-        return iam.Role(
+        role = iam.Role(
             self,
             "ExperimentRole",
             description="Lets FIS cut off the load balancer's subnets",
@@ -230,6 +233,17 @@ class ResilienceStack(Stack):
                 )
             },
         )
+        any_acl = f"Resource::arn:aws:ec2:{self.region}:<AWS::AccountId>:network-acl/*"
+        acknowledge(
+            role,
+            {
+                "AwsSolutions-IAM5[Resource::*]": "Actions that know no resources: they describe "
+                "the network, and set up the delivery of the experiment's log.",
+                f"AwsSolutions-IAM5[{any_acl}]": "The ACL comes into being during the experiment. "
+                "Conditions hold the role to this VPC and to ACLs tagged managedByFIS.",
+            },
+        )
+        return role
 
     def _ec2_arn(self, resource: str, name: str) -> str:
         arn: str = self.format_arn(service="ec2", resource=resource, resource_name=name)
@@ -258,11 +272,15 @@ class ResilienceStack(Stack):
                 "resiliencehub.amazonaws.com",
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             ),
-            managed_policies=[
-                iam.ManagedPolicy.from_aws_managed_policy_name(
-                    "AWSResilienceHubAsssessmentExecutionPolicy"
-                )
-            ],
+            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(ASSESSMENT_POLICY)],
+        )
+        acknowledge(
+            invoker,
+            {
+                f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
+                f"{ASSESSMENT_POLICY}]": "AWS's own list of what an assessment reads, which it "
+                "extends as the assessment grows; a copy would fall behind unnoticed.",
+            },
         )
         return resiliencehub.CfnApp(
             self,
