@@ -7,6 +7,7 @@ POSIX user's id, a database's port), and services take them as what they are.
 from collections.abc import Mapping
 from typing import Any
 
+from botocore import xform_name
 from botocore.model import Shape
 
 from standby.assembly.intrinsics import TemplateError
@@ -16,16 +17,20 @@ _FLOATS = {"float", "double"}
 _BOOLEANS = {"true": True, "false": False}
 
 
-def fit(client: Any, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the arguments of a client's method to the types that its service model states.
+def call(client: Any, operation: str, **arguments: Any) -> dict[str, Any]:
+    """Call an operation with its arguments brought to the types that its model states.
+
+    Args:
+        client: Client of the service.
+        operation: The operation as the API reference names it, ``RunInstances``.
+        arguments: Its arguments, with scalars as CloudFormation takes them.
 
     Raises:
-        TemplateError: Text that is no such value.
+        TemplateError: Text that is no value of its type.
     """
-    operation = client.meta.method_to_api_mapping[method]
     shape = client.meta.service_model.operation_model(operation).input_shape
-    fitted: dict[str, Any] = _fit(shape, arguments)
-    return fitted
+    answer: dict[str, Any] = getattr(client, xform_name(operation))(**_fit(shape, arguments))
+    return answer
 
 
 def _fit(shape: Shape, value: Any) -> Any:

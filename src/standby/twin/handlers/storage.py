@@ -5,7 +5,7 @@ File System".
 """
 
 from standby.twin.handlers import Configured, Created, Resource, gone_is_fine, handler
-from standby.twin.shapes import fit
+from standby.twin.shapes import call
 
 
 class _Tagged(Configured):
@@ -43,7 +43,7 @@ class FileSystem(_Tagged):
         )
         tags = r.all_tags(self.tag_property)
         arguments = {"CreationToken": r.generated_name(), "Tags": tags} | wanted
-        found = efs.create_file_system(**fit(efs, "create_file_system", arguments))
+        found = call(efs, "CreateFileSystem", **arguments)
         id_, arn = found["FileSystemId"], found["FileSystemArn"]
         return Created(id_, {"Arn": arn, "FileSystemId": id_})
 
@@ -54,7 +54,7 @@ class FileSystem(_Tagged):
         throughput = ("ThroughputMode", "ProvisionedThroughputInMibps")
         if r.previous and r.changed(*throughput):
             arguments = files | {"ThroughputMode": "bursting"} | wanted.pick(*throughput)
-            efs.update_file_system(**fit(efs, "update_file_system", arguments))
+            call(efs, "UpdateFileSystem", **arguments)
         if r.changed("FileSystemPolicy", "BypassPolicyLockoutSafetyCheck"):
             if "FileSystemPolicy" in wanted:
                 options = wanted.pick("BypassPolicyLockoutSafetyCheck")
@@ -142,7 +142,7 @@ class AccessPoint(_Tagged):
         wanted = r.properties.pick("ClientToken", "FileSystemId", "PosixUser", "RootDirectory")
         tags = r.all_tags(self.tag_property)
         arguments = {"ClientToken": r.generated_name(), "Tags": tags} | wanted
-        point = efs.create_access_point(**fit(efs, "create_access_point", arguments))
+        point = call(efs, "CreateAccessPoint", **arguments)
         id_, arn = point["AccessPointId"], point["AccessPointArn"]
         return Created(id_, {"AccessPointId": id_, "Arn": arn})
 
