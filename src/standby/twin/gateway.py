@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
@@ -117,6 +118,9 @@ def _run(function: Operation, call: Call) -> Mapping[str, Any] | Exception:
         return function(call) or {}
     except ServiceError as error:
         return error
+    except ClientError as error:  # another service of the twin refused: its words are the answer
+        problem = error.response["Error"]
+        return ServiceError(problem["Code"], problem["Message"])
     except Exception as error:  # the boundary of the API: a defect of ours is a 500, not a hang
         log.exception("the twin failed in %s", function.__name__)
         return ServiceError("InternalFailure", f"the twin failed: {error!r}")

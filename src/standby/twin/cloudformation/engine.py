@@ -6,7 +6,6 @@ status codes" and "Understand update behaviors of stack resources".
 
 import json
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from standby.assembly.intrinsics import NO_VALUE, TemplateError, evaluate
 from standby.twin.cloudformation.schema import resource_schema
+from standby.twin.cloudformation.signals import await_signals, seconds
 from standby.twin.cloudformation.stacks import Change, Deployment, Stack, StackResource, StackStore
 from standby.twin.cloudformation.template import StackScope, Surroundings
 from standby.twin.handlers import Created, Properties, Resource, handler_for
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from standby.twin.twin import Twin
 
 log = logging.getLogger(__name__)
-
-_PERIOD = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?$")
 
 
 class _Pending(Mapping[str, str]):
@@ -199,12 +197,15 @@ class Engine:
                     before.deletion_policy = after.deletion_policy
                     continue
                 resource_schema(after.type).check(after.properties, name)
-                self._make(before, after, scope.policies(name))
+                after.policies = scope.policies(name)
+                self._make(before, after, after.policies)
             except _EXPECTED as error:
                 stack.record(after, f"{act}_FAILED", _reason(error))
                 if after.physical_id and before is None:
                     stack.resources[name] = after
                     done.append(_Done(None, after))
+                elif before and after.physical_id == before.physical_id:
+                    done.append(_Done(before, after))  # it may be half updated: undo that, too
                 verb = "update" if before else "create"
                 raise _OperationFailedError(
                     f"The following resource(s) failed to {verb}: [{name}]."
@@ -271,7 +272,7 @@ class Engine:
             before, after = act.before, act.after
             if before is not None and before.physical_id == after.physical_id:
                 try:
-                    self._call(handler_for(before.type).update, before, after, {})
+                    self._call(handler_for(before.type).update, before, after, before.policies)
                 except _EXPECTED as error:
                     stack.record(before, "UPDATE_FAILED", _reason(error))
                     clean = False
@@ -313,20 +314,8 @@ class Engine:
         if not wanted:
             return
         count = int(wanted.get("Count", 1))
-        match = _PERIOD.fullmatch(wanted.get("Timeout", "PT5M"))
-        if match is None:
-            raise TemplateError(f"CreationPolicy timeout {wanted['Timeout']!r} is not a duration")
-        hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        timeout = (hours * 3600 + minutes * 60 + seconds) / self._twin.speed
-        signals = self._stack.signals.setdefault(resource.logical_id, [])
-
-        def settled() -> bool:
-            return len(signals) >= count or any(s["Status"] != "SUCCESS" for s in signals)
-
-        with self._stack.signalled:
-            self._stack.signalled.wait_for(settled, timeout)
-            good = sum(signal["Status"] == "SUCCESS" for signal in signals)
-            bad = len(signals) - good
+        timeout = seconds(wanted.get("Timeout", "PT5M")) / self._twin.speed
+        good, bad = await_signals(self._stack, resource.logical_id, count, timeout)
         if good < count or bad:
             raise TemplateError(
                 f"Received {good} SUCCESS and {bad} FAILURE signal(s) out of {count}"

@@ -24,6 +24,7 @@ class StackResource:
     physical_id: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, Any] = field(default_factory=dict)
     deletion_policy: str = "Delete"
     status: str = ""
     reason: str | None = None
