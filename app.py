@@ -4,18 +4,17 @@ import json
 import os
 import sys
 
-from standby.blueprint import synthesize
 from standby.errors import StandbyError
 from standby.settings import resolve
 
 if __name__ == "__main__":
     try:
         context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
-        synthesize(
-            resolve(context=context).settings,
-            outdir=os.environ.get("CDK_OUTDIR", "cdk.out"),
-            validate=True,
-        )
+        settings = resolve(context=context).settings
+
+        from standby.blueprint import synthesize
+
+        synthesize(settings, outdir=os.environ.get("CDK_OUTDIR", "cdk.out"), validate=True)
     except StandbyError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the interface of an app with the CDK CLI
         sys.exit(error.exit_code)

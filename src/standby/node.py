@@ -136,10 +136,10 @@ def _package(name: str) -> Path:
 
 def _memory() -> Path | None:
     """Give the folder of compiled code, or None where there is no home to keep it in."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = Path(home) / "standby" / "node"
     try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home) / "standby" / "node"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # the latter of `Path.home`: a user without one
         return None
     return folder if os.access(folder, os.W_OK) else None
