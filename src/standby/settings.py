@@ -40,6 +40,7 @@ SMALLEST_SUBNET = 26
 """An ALB wants a /27 with 8 free addresses per subnet; a /26 leaves room for the instances too."""
 MAX_LOAD_BALANCER_NAME = 32
 MAX_IDENTIFIER = 63
+LONGEST_OBJECTIVE = timedelta(days=365)
 LOWEST_PORT = 1024
 """Ports below belong to the system."""
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -69,7 +70,7 @@ class RemovalPolicy(StrEnum):
 
 def _duration(value: object) -> object:
     """Read ``90s``, ``15m``, ``1h`` or a number of seconds; leave the rest to pydantic."""
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smh]?)", value.strip())):
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,9})\s*([smh]?)", value.strip())):
         return timedelta(seconds=int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]])
     return value
 
@@ -80,7 +81,7 @@ def _duration_text(value: timedelta) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_duration_text)]
-Cidr = Annotated[IPv4Network, PlainSerializer(str)]
+Cidr = Annotated[IPv4Network, BeforeValidator(str), PlainSerializer(str)]
 
 
 def _key(field: str) -> str:
@@ -287,8 +288,10 @@ class Settings(BaseModel):
                 "preset demands"
             )
         for key, value in (("rto", self.rto), ("rpo", self.rpo)):
-            if value < timedelta(seconds=1):
-                raise ValueError(f"{key} must be at least one second")
+            if value < timedelta(seconds=1) or value % timedelta(seconds=1):
+                raise ValueError(f"{key} must be whole seconds, at least one")
+            if value > LONGEST_OBJECTIVE:
+                raise ValueError(f"{key} of more than {LONGEST_OBJECTIVE.days} days is none")
         if self.alarm_email is not None and not re.fullmatch(
             r"[^@\s]+@[^@\s]+\.[^@\s]+", self.alarm_email
         ):
