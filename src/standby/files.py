@@ -10,6 +10,8 @@ from pathlib import Path
 
 from standby.errors import EnvironmentProblem
 
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
+"""What a rename answers when another process has put a folder there first."""
 _SWAP_ATTEMPTS = 10
 """Two processes that replace one folder at the same moment each need a second try at most."""
 
@@ -26,6 +28,7 @@ def write_atomically(path: Path, text: str) -> None:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+        Path(temporary).chmod(0o644)  # `mkstemp` lets nobody else read
         Path(temporary).replace(path)
     except OSError as error:
         raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from None
@@ -73,15 +76,23 @@ def _swap(fresh: Path, path: Path) -> None:
                 path.rename(old)
             fresh.rename(path)
         except OSError as error:
-            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+            if error.errno not in _TAKEN:
                 raise
         else:
             return
         finally:
             if old.exists() and not path.exists():
-                old.rename(path)
+                _put_back(old, path)
             shutil.rmtree(old, ignore_errors=True)
     raise EnvironmentProblem(f"cannot write {path}: other processes keep writing it")
+
+
+def _put_back(old: Path, path: Path) -> None:
+    try:
+        old.rename(path)
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
 
 
 def _prefix(path: Path, pid: int) -> str:
