@@ -42,7 +42,7 @@ def recall(folder: str, name: str) -> str | None:
         known = record["inputs"] | record["outputs"]
         intact = all(digest(path) == content for path, content in known.items())
         return str(record["summary"]) if intact else None
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None  # no record, or none that can be read
 
 
