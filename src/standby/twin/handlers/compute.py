@@ -128,19 +128,18 @@ class Instance(Ec2Resource):
         """Set tags and what can change while the instance runs or, for its type, is stopped."""
         super().configure(r)
         ec2, one = r.client("ec2"), {"InstanceId": r.physical_id}
-        check = r.properties.get("SourceDestCheck", True)
-        if check != r.previous.get("SourceDestCheck", True):
-            ec2.modify_instance_attribute(**one, SourceDestCheck={"Value": check})
+        if r.changed("SourceDestCheck"):
+            check = {"Value": r.properties.get("SourceDestCheck", True)}
+            call(ec2, "ModifyInstanceAttribute", **one, SourceDestCheck=check)
         if not r.previous:
             return
-        changed = {key for key in r.properties if r.properties[key] != r.previous.get(key)}
-        if "DisableApiTermination" in changed:
-            locked = {"Value": r.properties["DisableApiTermination"]}
-            ec2.modify_instance_attribute(**one, DisableApiTermination=locked)
-        if "SecurityGroupIds" in changed:
+        if r.changed("DisableApiTermination"):
+            locked = {"Value": r.properties.get("DisableApiTermination", False)}
+            call(ec2, "ModifyInstanceAttribute", **one, DisableApiTermination=locked)
+        if r.changed("SecurityGroupIds"):
             groups = r.properties["SecurityGroupIds"]
             ec2.modify_instance_attribute(**one, Groups=groups)
-        if "InstanceType" in changed:
+        if r.changed("InstanceType"):
             ec2.stop_instances(InstanceIds=[r.physical_id])
             kind = {"Value": r.properties["InstanceType"]}
             ec2.modify_instance_attribute(**one, InstanceType=kind)

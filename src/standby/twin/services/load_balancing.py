@@ -50,6 +50,29 @@ ZONES = {
 }
 """The zone in which a region's Application Load Balancers have their names (AWS General
 Reference, "Elastic Load Balancing endpoints and quotas")."""
+FIXED = {"load_balancing.cross_zone.enabled": "true"}
+"""What an Application Load Balancer cannot change."""
+ATTRIBUTES = {
+    "access_logs.s3.bucket": "",
+    "access_logs.s3.enabled": "false",
+    "access_logs.s3.prefix": "",
+    "client_keep_alive.seconds": "3600",
+    "connection_logs.s3.bucket": "",
+    "connection_logs.s3.enabled": "false",
+    "connection_logs.s3.prefix": "",
+    "deletion_protection.enabled": "false",
+    "idle_timeout.timeout_seconds": "60",
+    "routing.http.desync_mitigation_mode": "defensive",
+    "routing.http.drop_invalid_header_fields.enabled": "false",
+    "routing.http.preserve_host_header.enabled": "false",
+    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "false",
+    "routing.http.xff_client_port.enabled": "false",
+    "routing.http.xff_header_processing.mode": "append",
+    "routing.http2.enabled": "true",
+    "waf.fail_open.enabled": "false",
+    "zonal_shift.config.enabled": "false",
+}
+"""What the attributes of an Application Load Balancer are until they are set."""
 Health = tuple[str, str | None, str | None]
 """State, reason and description."""
 HEALTHY: Health = ("healthy", None, None)
@@ -211,6 +234,18 @@ def _in_its_zone(call: Call, answer: dict[str, Any]) -> dict[str, Any]:
                 )
             balancer["CanonicalHostedZoneId"] = ZONES[call.region]
     return answer
+
+
+@operation(SERVICE, "DescribeLoadBalancerAttributes")
+def describe_load_balancer_attributes(call: Call) -> Mapping[str, Any]:
+    """Give every attribute, also those that are as they began; moto leaves most of these out."""
+    answer = call.moto()
+    given = {each["Key"]: each["Value"] for each in answer["Attributes"]}
+    return {
+        "Attributes": [
+            {"Key": key, "Value": value} for key, value in (ATTRIBUTES | given | FIXED).items()
+        ]
+    }
 
 
 @operation(SERVICE, "DeleteLoadBalancer")
