@@ -235,7 +235,6 @@ def _work() -> None:
 
 def _carry_out() -> dict[str, Any] | None:
     """Read one request and carry it out; give what went wrong, if anything did."""
-    import traceback
     from pathlib import Path
 
     try:
@@ -250,11 +249,16 @@ def _carry_out() -> dict[str, Any] | None:
             context=request["context"],
         )
     except StandbyError as error:
-        message, code = str(error), error.exit_code
+        return _failure(str(error), error.exit_code)
     except Exception as error:
-        message, code = _explain(error)
-    else:
-        return None
+        return _failure(*_explain(error))
+    return None
+
+
+def _failure(message: str, code: int) -> dict[str, Any]:
+    """Describe the error that is being handled."""
+    import traceback
+
     return {"message": message, "exit_code": code, "traceback": traceback.format_exc()}
 
 
