@@ -225,7 +225,7 @@ class TestMemory:
             lambda: Path("workload/main.py").write_text("print('better')"),
             lambda: Path("workload/static.css").touch(),
             lambda: (OUT / "manifest.json").write_text("{}"),
-            lambda: (OUT / "late.template.json").touch(),
+            (OUT / "late.template.json").touch,
             lambda: shutil.rmtree(OUT),
         ],
     )
