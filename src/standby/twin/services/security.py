@@ -25,22 +25,27 @@ class _Rotations(dict[str, tuple[int, datetime]]):
     """The period of each rotated key's rotation, and when it was set."""
 
 
-def key_arn(call: Call, key: str | None, service: str) -> str:
+def key_arn(call: Call, key: str | None, service: str, region: str | None = None) -> str:
     """Give the ARN of the key that encrypts a resource, as the service's answers name it.
 
     Args:
         call: The request that makes the resource.
         key: Id, ARN or alias of the caller's choice, or None for the service's own key.
         service: The service, as the alias of its own key names it.
+        region: Region of key and resource, where it is not the request's.
 
     Raises:
         ServiceError: There is no such key in the region, or it cannot be used.
     """
-    alias = f"alias/aws/{service}"
-    keys = kms_backends[call.account][call.region]
-    found = keys.keys.get(keys.any_id_to_key_id(key or alias))
-    if found is None or (key and key.startswith("arn:") and key.split(":")[3] != call.region):
-        raise ServiceError("KMSKeyNotAccessibleFault", f"The KMS key {key} does not exist")
+    region = region or call.region
+    keys = kms_backends[call.account][region]
+    name = keys.get_alias_name(key or f"alias/aws/{service}")
+    alias = name.startswith("alias/")
+    id_ = keys.get_key_id_from_alias(name) if alias else keys.get_key_id(name)
+    found = keys.keys.get(id_)
+    if found is None or (key and key.startswith("arn:") and key.split(":")[3] != region):
+        message = f"The KMS key {key} does not exist in {region}"
+        raise ServiceError("KMSKeyNotAccessibleFault", message)
     if not found.enabled:
         raise ServiceError("KMSKeyNotAccessibleFault", f"The KMS key {key} is {found.key_state}")
     if not key:
