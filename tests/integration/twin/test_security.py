@@ -199,6 +199,17 @@ def test_a_role_changes_with_its_template(deploy: Deploy) -> None:
     assert iam.list_role_tags(**named)["Tags"] == [tag("b")]
 
 
+def test_a_trust_policy_needs_no_version_but_must_be_one(deploy: Deploy) -> None:
+    stack = deploy(role())
+    changed = {"Statement": TRUST["Statement"]}
+    stack.update(role(AssumeRolePolicyDocument=changed))
+    iam, named = stack.client("iam"), {"RoleName": stack["Role"]}
+    assert iam.get_role(**named)["Role"]["AssumeRolePolicyDocument"] == changed
+    for document in ("{", "[]", '{"Statement": [{"Effect": "Allow", "Action": "s3:*"}]}'):
+        with pytest.raises(ClientError, match="MalformedPolicyDocument"):
+            iam.update_assume_role_policy(**named, PolicyDocument=document)
+
+
 def test_an_unknown_managed_policy_is_refused_and_leaves_no_role(deploy: Deploy) -> None:
     with pytest.raises(DeploymentFailed, match="NoSuchPolicy"):
         deploy(role(RoleName="half", ManagedPolicyArns=["arn:aws:iam::aws:policy/NoSuchPolicy"]))

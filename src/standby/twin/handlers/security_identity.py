@@ -50,14 +50,15 @@ class Role(Configured):
 
     def _change(self, r: Resource) -> None:
         iam, role, wanted = r.client("iam"), {"RoleName": r.physical_id}, r.properties
-        iam.update_assume_role_policy(
-            **role, PolicyDocument=wanted.document("AssumeRolePolicyDocument")
-        )
-        iam.update_role(
-            **role,
-            Description=wanted.get("Description", ""),
-            MaxSessionDuration=int(wanted.get("MaxSessionDuration", 3600)),
-        )
+        if r.changed("AssumeRolePolicyDocument"):
+            document = wanted.document("AssumeRolePolicyDocument")
+            iam.update_assume_role_policy(**role, PolicyDocument=document)
+        if r.changed("Description", "MaxSessionDuration"):
+            iam.update_role(
+                **role,
+                Description=wanted.get("Description", ""),
+                MaxSessionDuration=int(wanted.get("MaxSessionDuration", 3600)),
+            )
         if boundary := wanted.get("PermissionsBoundary"):
             iam.put_role_permissions_boundary(**role, PermissionsBoundary=boundary)
         elif r.previous.get("PermissionsBoundary"):

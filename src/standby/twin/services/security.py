@@ -3,6 +3,7 @@
 Source: IAM, KMS and EC2 API references.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from moto.core.config import default_user_config
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
+from moto.iam.models import iam_backends
+from moto.iam.policy_validation import IAMTrustPolicyDocumentValidator
 from moto.kms.models import kms_backends
 
 from standby.twin.operations import Call, ServiceError, operation
@@ -55,6 +58,18 @@ def key_arn(call: Call, key: str | None, service: str, region: str | None = None
 
 def _key_id(call: Call) -> str:
     return str(call.params["KeyId"]).rpartition("/")[2]
+
+
+@operation("iam", "UpdateAssumeRolePolicy")
+def update_assume_role_policy(call: Call) -> None:
+    """Change who may assume a role; moto refuses a document without a version, and IAM takes it."""
+    role = iam_backends[call.account]["aws"].get_role(call.params["RoleName"])
+    try:
+        document = json.loads(call.params["PolicyDocument"]) | {"Version": "2012-10-17"}
+    except (TypeError, ValueError):
+        raise ServiceError("MalformedPolicyDocument", "This policy contains invalid Json") from None
+    IAMTrustPolicyDocumentValidator(json.dumps(document)).validate()
+    role.assume_role_policy_document = call.params["PolicyDocument"]
 
 
 @operation("kms", "EnableKeyRotation")
