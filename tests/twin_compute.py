@@ -56,8 +56,8 @@ def launch_template(script: str = SIGNAL, **data: Any) -> dict[str, Any]:
     }
 
 
-def group(*, count: int = 2, **properties: Any) -> dict[str, Any]:
-    """Give a scaling group that waits for ``count`` signals and replaces its instances in turn."""
+def group(*, timeout: str = "PT1H", **properties: Any) -> dict[str, Any]:
+    """Give a scaling group that waits for two signals and replaces its instances in turn."""
     return {
         "Group": {
             "Type": "AWS::AutoScaling::AutoScalingGroup",
@@ -71,13 +71,13 @@ def group(*, count: int = 2, **properties: Any) -> dict[str, Any]:
                 },
                 **properties,
             },
-            "CreationPolicy": {"ResourceSignal": {"Count": count, "Timeout": "PT5M"}},
+            "CreationPolicy": {"ResourceSignal": {"Count": 2, "Timeout": timeout}},
             "UpdatePolicy": {
                 "AutoScalingRollingUpdate": {
                     "MaxBatchSize": 1,
                     "MinInstancesInService": 2,
                     "WaitOnResourceSignals": True,
-                    "PauseTime": "PT5M",
+                    "PauseTime": timeout,
                 }
             },
         }

@@ -11,6 +11,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from twin_compute import FAILING, SIGNAL, SILENT, balancer, group, launch_template, network
 from twin_stacks import STANDBY, Deploy, Deployed, DeploymentFailed
 
+from standby.twin.boot import Machine, Machines, Outcome, simulated
 from standby.twin.twin import Twin
 
 
@@ -52,7 +53,7 @@ def health(stack: Deployed) -> dict[str, str]:
 
 
 def eventually_healthy(stack: Deployed) -> dict[str, str]:
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while (found := health(stack)) and time.monotonic() < deadline:
         if set(found.values()) == {"healthy"}:
             break
@@ -123,15 +124,26 @@ def test_an_instance_that_reports_a_failure_fails_the_deployment(deploy: Deploy)
 
 def test_instances_that_keep_silent_let_the_creation_time_out(deploy: Deploy) -> None:
     with pytest.raises(DeploymentFailed, match="Received 0 SUCCESS and 0 FAILURE"):
-        deploy(application(SILENT))
+        deploy(application(SILENT, timeout="PT5M"))
 
 
-def test_targets_are_healthy_after_their_boot_and_not_before(deploy: Deploy) -> None:
+def test_targets_are_healthy_after_their_boot_and_not_before(
+    deploy: Deploy, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booted = threading.Event()
+
+    def slow(machine: Machine) -> Outcome:
+        booted.wait(30)
+        return simulated(machine)
+
+    monkeypatch.setattr(twin.store(Machines, "eu-west-2"), "program", slow)
     template = application(SILENT, TargetGroupARNs=[{"Ref": "Targets"}]) | balancer()
     template["Group"]["DependsOn"] = "Listener"
     del template["Group"]["CreationPolicy"]
     stack = deploy(template)
+    assert set(health(stack)) == set(ids(stack))
     assert "healthy" not in health(stack).values()
+    booted.set()
     assert eventually_healthy(stack) == dict.fromkeys(ids(stack), "healthy")
 
 
