@@ -86,9 +86,11 @@ class Engine:
                 renewed.add(name)
                 changes.append(Change("Add", name, kind))
                 continue
-            different = _different(current.properties, _foreseen(wanted, scope))
+            foreseen = _foreseen(wanted, scope)
+            different = _different(current.properties, foreseen)
             if current.type != kind or different:
-                anew = current.type != kind or bool(different & resource_schema(kind).create_only())
+                schema = resource_schema(kind)
+                anew = current.type != kind or schema.replaced(current.properties, foreseen)
                 (renewed if anew else touched).add(name)
                 changes.append(
                     Change(
@@ -226,8 +228,7 @@ class Engine:
         in_place = (
             before is not None
             and before.type == after.type
-            and not _different(before.properties, after.properties)
-            & resource_schema(after.type).create_only()
+            and not resource_schema(after.type).replaced(before.properties, after.properties)
         )
         if before and in_place:
             after.physical_id = before.physical_id

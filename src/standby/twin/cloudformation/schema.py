@@ -25,12 +25,11 @@ class ResourceSchema:
     type: str
     document: Mapping[str, Any]
 
-    def create_only(self) -> frozenset[str]:
-        """Name the top-level properties whose change replaces the resource."""
-        return frozenset(
-            pointer.removeprefix("/properties/").split("/")[0]
-            for pointer in self.document.get("createOnlyProperties", ())
-        )
+    def replaced(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Say whether a change of properties takes a new resource in place of the old one."""
+        pointers = self.document.get("createOnlyProperties", ())
+        paths = [pointer.removeprefix("/properties/").split("/") for pointer in pointers]
+        return any(_at(before, path) != _at(after, path) for path in paths)
 
     def check(self, properties: Mapping[str, Any], logical_id: str) -> None:
         """Refuse unknown and missing properties, at any depth; functions may still be in them.
@@ -64,6 +63,15 @@ class ResourceSchema:
                 lambda node, key: node[key], definition.split("/"), self.document
             )
         return schema
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    """Follow a path into properties, as far as it names no items of a list."""
+    for key in path:
+        if not isinstance(value, Mapping):
+            return value
+        value = value.get(key)
+    return value
 
 
 @functools.cache
