@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
+from moto.core.exceptions import ServiceException
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
@@ -116,8 +117,9 @@ class Gateway:
 def _run(function: Operation, call: Call) -> Mapping[str, Any] | Exception:
     try:
         return function(call) or {}
-    except ServiceError as error:
-        return error
+    except ServiceException as error:  # ours, or moto's where an operation asks its state
+        refusal: Exception = error
+        return refusal
     except ClientError as error:  # another service of the twin refused: its words are the answer
         problem = error.response["Error"]
         return ServiceError(problem["Code"], problem["Message"])
