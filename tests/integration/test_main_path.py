@@ -164,6 +164,7 @@ LEFT_BEHIND: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("ec2:DescribeAddresses", "Addresses", anything),
     ("ec2:DescribeInstances", "Reservations",
      lambda each: any(i["State"]["Name"] != "terminated" for i in each["Instances"])),
+    ("ec2:DescribeNetworkInterfaces", "NetworkInterfaces", anything),
     ("ec2:DescribeLaunchTemplates", "LaunchTemplates", anything),
     ("ec2:DescribeFlowLogs", "FlowLogs", anything),
     ("kms:ListAliases", "Aliases", lambda each: not each["AliasName"].startswith("alias/aws/")),

@@ -245,9 +245,12 @@ class NatGateway(Ec2Resource):
         return Created(id_, {"NatGatewayId": id_, "EniId": interface})
 
     def delete(self, r: Resource) -> None:
-        """Delete the gateway, which frees its address."""
+        """Delete the gateway, which frees its address, and its interface, which moto leaves."""
+        ec2 = r.client("ec2")
         with gone_is_fine():
-            r.client("ec2").delete_nat_gateway(NatGatewayId=r.physical_id)
+            ec2.delete_nat_gateway(NatGatewayId=r.physical_id)
+        with gone_is_fine():
+            ec2.delete_network_interface(NetworkInterfaceId=r.attributes["EniId"])
 
 
 @handler("AWS::EC2::VPCEndpoint")
