@@ -245,12 +245,9 @@ class NatGateway(Ec2Resource):
         return Created(id_, {"NatGatewayId": id_, "EniId": interface})
 
     def delete(self, r: Resource) -> None:
-        """Delete the gateway, which frees its address, and its interface, which moto leaves."""
-        ec2 = r.client("ec2")
+        """Delete the gateway, which frees its address."""
         with gone_is_fine():
-            ec2.delete_nat_gateway(NatGatewayId=r.physical_id)
-        with gone_is_fine():
-            ec2.delete_network_interface(NetworkInterfaceId=r.attributes["EniId"])
+            r.client("ec2").delete_nat_gateway(NatGatewayId=r.physical_id)
 
 
 @handler("AWS::EC2::VPCEndpoint")
