@@ -2,12 +2,15 @@
 
 It does what ``cdk deploy`` does, with the caller's own credentials: assets into the bootstrap
 buckets, a change set per stack, executed in order of dependency, and its events followed.
+Stacks that do not depend on each other are deployed at the same time.
 """
 
+import graphlib
 import io
-import time
+import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +24,10 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
 CHANGE_SET = "standby-deploy"
 FASTEST_POLL, SLOWEST_POLL = 0.05, 5.0
 """Seconds between two looks at a stack; they grow while nothing happens."""
+PARALLEL = 4
+"""Stacks at the same time; CloudFormation's own API is throttled well above that."""
 DELETED_FIRST = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
+_PLANNING = {"CREATE_PENDING", "CREATE_IN_PROGRESS"}
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Outputs = dict[str, dict[str, str]]
@@ -61,12 +67,70 @@ def deploy(assembly: Assembly, cloud: Cloud, listener: Listener) -> Outputs:
         AnswerIsNo: A stack failed; the message has the first failed resource and its reason.
         EnvironmentProblem: A region is not bootstrapped, or the stack is busy.
     """
-    outputs: Outputs = {}
-    for position, stack in enumerate(assembly.stacks, 1):
-        at = _Place(stack.name, _region(stack), position, len(assembly.stacks))
-        run = _Run(cloud, at, listener)
-        outputs[stack.name] = run.deploy(stack)
-    return outputs
+    if not assembly.stacks:
+        return {}
+    account = _account(assembly, cloud)
+    total = len(assembly.stacks)
+    places = {
+        stack.id: _Place(stack.name, _region(stack), position, total)
+        for position, stack in enumerate(assembly.stacks, 1)
+    }
+    stacks = {stack.id: stack for stack in assembly.stacks}
+    talk = _Talk(listener)
+
+    def deploy_one(id: str) -> dict[str, str]:
+        return _Run(cloud, places[id], talk).deploy(stacks[id], account)
+
+    done = _in_order({id: stack.dependencies for id, stack in stacks.items()}, deploy_one, talk)
+    return {stack.name: done[stack.id] for stack in assembly.stacks}
+
+
+def _account(assembly: Assembly, cloud: Cloud) -> str:
+    """Give the account of the credentials, which must be that of every stack that names one."""
+    account = cloud.account(_region(assembly.stacks[0]))
+    for stack in assembly.stacks:
+        if stack.account not in {None, account}:
+            raise EnvironmentProblem(
+                f"stack {stack.name} belongs to account {stack.account}, "
+                f"but the credentials are of {account}; set AWS_PROFILE or --profile"
+            )
+    return account
+
+
+def _in_order(
+    dependencies: Mapping[str, frozenset[str]],
+    act: Callable[[str], dict[str, str]],
+    talk: "_Talk",
+) -> dict[str, dict[str, str]]:
+    """Act on everything, each after what it depends on, and give what came of it.
+
+    After a failure nothing new is begun, and what runs is followed to its end; an interrupt ends
+    the following too.
+    """
+    order = graphlib.TopologicalSorter(dependencies)
+    order.prepare()
+    running: dict[Future[dict[str, str]], str] = {}
+    done: dict[str, dict[str, str]] = {}
+    failure: BaseException | None = None
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="deploy") as pool:
+        try:
+            while (order.is_active() and not failure) or running:
+                if not failure:
+                    running |= {pool.submit(act, id): id for id in order.get_ready()}
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    id = running.pop(future)
+                    if error := future.exception():
+                        failure = failure or error
+                    else:
+                        done[id] = future.result()
+                        order.done(id)
+        except BaseException:
+            talk.ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if failure:
+        raise failure
+    return done
 
 
 def destroy(stacks: Sequence[tuple[str, str]], cloud: Cloud, listener: Listener) -> None:
@@ -75,8 +139,9 @@ def destroy(stacks: Sequence[tuple[str, str]], cloud: Cloud, listener: Listener)
     Raises:
         AnswerIsNo: A stack could not be deleted; the message has the reason.
     """
+    talk = _Talk(listener)
     for position, (name, region) in enumerate(reversed(stacks), 1):
-        _Run(cloud, _Place(name, region, position, len(stacks)), listener).destroy()
+        _Run(cloud, _Place(name, region, position, len(stacks)), talk).destroy()
 
 
 def _region(stack: StackArtifact) -> str:
@@ -97,24 +162,48 @@ class _Place:
     total: int
 
 
+class _Talk:
+    """The way to the listener, for one stack at a time.
+
+    Attributes:
+        ended: Set when nobody listens any more; whoever waits for a stack then stops waiting.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self.ended = threading.Event()
+        self._listener = listener
+        self._lock = threading.Lock()
+
+    def tell(self, progress: Progress) -> None:
+        with self._lock:
+            self._listener(progress)
+
+    def pauses(self) -> Iterator[None]:
+        """Wait between two looks, longer each time.
+
+        Raises:
+            EnvironmentProblem: The deployment was interrupted.
+        """
+        seconds = FASTEST_POLL
+        while True:
+            if self.ended.wait(seconds):
+                raise EnvironmentProblem("interrupted; CloudFormation goes on by itself")
+            yield
+            seconds = min(seconds * 1.2, SLOWEST_POLL)
+
+
 class _Run:
     """One operation on one stack."""
 
-    def __init__(self, cloud: Cloud, at: _Place, listener: Listener) -> None:
+    def __init__(self, cloud: Cloud, at: _Place, talk: _Talk) -> None:
         self._cloud = cloud
         self._api = cloud.client("cloudformation", at.region)
         self._at = at
         self._name, self._region = at.stack, at.region
-        self._listener = listener
+        self._talk = talk
         self._failure: Progress | None = None
 
-    def deploy(self, stack: StackArtifact) -> dict[str, str]:
-        account = self._cloud.account(self._region)
-        if stack.account not in {None, account}:
-            raise EnvironmentProblem(
-                f"stack {stack.name} belongs to account {stack.account}, "
-                f"but the credentials are of {account}; set AWS_PROFILE or --profile"
-            )
+    def deploy(self, stack: StackArtifact, account: str) -> dict[str, str]:
         places = {"${AWS::AccountId}": account, "${AWS::Region}": self._region}
         places["${AWS::Partition}"] = "aws"
         for asset in stack.assets:
@@ -200,10 +289,9 @@ class _Run:
             )
         except ClientError as error:
             raise AnswerIsNo(f"{self._name}: {error.response['Error']['Message']}") from None
-        for _ in _pauses():
-            answer = api.describe_change_set(**names)
-            if answer["Status"] not in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
-                break
+        pauses = self._talk.pauses()
+        while (answer := api.describe_change_set(**names))["Status"] in _PLANNING:
+            next(pauses)
         if answer["Status"] == "FAILED":
             reason = answer.get("StatusReason", "")
             api.delete_change_set(**names)
@@ -231,23 +319,22 @@ class _Run:
         Raises:
             AnswerIsNo: It ended badly.
         """
-        pauses = _pauses()
-        while True:
-            status = self._api.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
-            events = self._new_events(stack, seen)
+        status = "_IN_PROGRESS"
+        pauses = self._talk.pauses()
+        while status.endswith("_IN_PROGRESS"):
+            next(pauses)
+            if events := self._new_events(stack, seen):
+                pauses = self._talk.pauses()
             for event in events:
-                whole = event["ResourceType"] == "AWS::CloudFormation::Stack"
+                whole = event.get("PhysicalResourceId") == event["StackId"]
                 self._tell(
                     None if whole else event["LogicalResourceId"],
                     event["ResourceType"],
                     event["ResourceStatus"],
                     event.get("ResourceStatusReason"),
                 )
-            if not status.endswith("_IN_PROGRESS"):
-                break
-            if events:
-                pauses = _pauses()
-            next(pauses)
+                if whole:
+                    status = event["ResourceStatus"]
         if "ROLLBACK" in status or status.endswith("FAILED"):
             cause = self._failure
             what = f": {cause.resource} ({cause.type}): {cause.reason}" if cause else ""
@@ -275,16 +362,7 @@ class _Run:
         cancelled = "cancelled" in (reason or "").lower()
         if resource and status.endswith("_FAILED") and not self._failure and not cancelled:
             self._failure = progress
-        self._listener(progress)
-
-
-def _pauses() -> Iterator[None]:
-    """Sleep between two looks, longer each time."""
-    seconds = FASTEST_POLL
-    while True:
-        time.sleep(seconds)
-        yield
-        seconds = min(seconds * 1.5, SLOWEST_POLL)
+        self._talk.tell(progress)
 
 
 def _fill(text: str, places: Mapping[str, str]) -> str:

@@ -44,6 +44,7 @@ class StackArtifact:
         region: Region it goes to, or None where the assembly leaves it open.
         account: Account it goes to, or None where the assembly leaves it open.
         template_url: ``s3://`` address the CDK gives the template, with placeholders.
+        dependencies: Ids of the stacks that must be there before.
     """
 
     id: str
@@ -56,6 +57,7 @@ class StackArtifact:
     tags: Mapping[str, str]
     termination_protection: bool
     assets: Sequence[FileAsset]
+    dependencies: frozenset[str]
 
     @cached_property
     def template(self) -> Mapping[str, Any]:
@@ -107,10 +109,16 @@ def read_assembly(directory: Path) -> Assembly:
             f"the stacks of {directory} depend on each other in a circle: "
             f"{' -> '.join(error.args[1])}"
         ) from None
-    return Assembly(directory, tuple(_stack(directory, key, artifacts) for key in order))
+    stacks = (_stack(directory, key, artifacts, frozenset(graph[key])) for key in order)
+    return Assembly(directory, tuple(stacks))
 
 
-def _stack(directory: Path, artifact_id: str, artifacts: Mapping[str, Any]) -> StackArtifact:
+def _stack(
+    directory: Path,
+    artifact_id: str,
+    artifacts: Mapping[str, Any],
+    dependencies: frozenset[str],
+) -> StackArtifact:
     artifact = artifacts[artifact_id]
     properties = artifact.get("properties", {})
     account, region = _environment(artifact.get("environment", ""))
@@ -136,6 +144,7 @@ def _stack(directory: Path, artifact_id: str, artifacts: Mapping[str, Any]) -> S
             if artifacts[dependency]["type"] == "cdk:asset-manifest"
             for asset in _assets(directory, artifacts[dependency]["properties"]["file"])
         ),
+        dependencies=dependencies,
     )
 
 

@@ -39,7 +39,7 @@ class DeploymentProgress:
     def __init__(self) -> None:
         self._console = _progress_console()
         self._status: Status | None = None
-        self._begin = time.monotonic()
+        self._begun: dict[str, float] = {}
         self._resources: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
@@ -59,6 +59,7 @@ class DeploymentProgress:
 
     def __call__(self, event: Progress) -> None:
         """Show one event."""
+        self._begun.setdefault(event.stack, time.monotonic())
         if event.resource is None:
             self._show_stack(event)
         else:
@@ -82,8 +83,7 @@ class DeploymentProgress:
             if event.reason and "ROLLBACK" in event.status:
                 self._console.print(escape(f"{_place(event)}  rolling back: {event.reason}"))
             return
-        seconds = time.monotonic() - self._begin
-        self._begin = time.monotonic()
+        seconds = time.monotonic() - self._begun[event.stack]
         bad = event.status.endswith(_BAD)
         word = _WORDS.get(event.status, event.status)
         count = self._resources[event.stack]

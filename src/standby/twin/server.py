@@ -53,6 +53,7 @@ def serve(port: int, regions: list[str], state: Path) -> None:
     threading.Thread(target=_after_parent, args=(stop,), daemon=True).start()
     where = {"pid": os.getpid(), "port": server.port, "regions": regions}
     write_atomically(state, json.dumps(where))
+    threading.Thread(target=twin.warm_up, args=(regions,), daemon=True).start()
     try:
         server.serve_forever()
     finally:

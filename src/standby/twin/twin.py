@@ -1,6 +1,7 @@
 """Both regions of AWS on this machine: the API's state, and clients of it without a socket."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import boto3
@@ -14,6 +15,20 @@ from standby.twin.gateway import Gateway
 S = TypeVar("S")
 ACCOUNT = "123456789012"
 ENDPOINT = "http://127.0.0.1"
+USUAL = {
+    "ec2": "describe_vpcs",
+    "kms": "list_keys",
+    "logs": "describe_log_groups",
+    "rds": "describe_db_instances",
+    "secretsmanager": "list_secrets",
+    "efs": "describe_file_systems",
+    "elbv2": "describe_load_balancers",
+    "autoscaling": "describe_auto_scaling_groups",
+    "cloudwatch": "describe_alarms",
+    "route53": "list_health_checks",
+    "sns": "list_topics",
+}
+"""Services that nearly every deployment needs, each with a question that costs nothing."""
 
 
 class Twin:
@@ -45,6 +60,15 @@ class Twin:
                 client.meta.events.register("before-send", self._send)
                 self._clients[service, region] = client
             return self._clients[service, region]
+
+    def warm_up(self, regions: Sequence[str]) -> None:
+        """Load what the usual services need, while whoever started the twin is still synthesizing.
+
+        Their models and backends are loaded on first use, which takes seconds in all.
+        """
+        for service, question in USUAL.items():
+            for region in regions:
+                getattr(self.client(service, region), question)()
 
     def store(self, kind: type[S], region: str) -> S:
         """Give the state of one kind in one region, made on first use."""
