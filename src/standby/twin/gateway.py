@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
-from moto.core.exceptions import ServiceException
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
@@ -120,6 +120,8 @@ def _run(function: Operation, call: Call) -> Mapping[str, Any] | Exception:
     except ServiceException as error:  # ours, or moto's where an operation asks its state
         refusal: Exception = error
         return refusal
+    except JsonRESTError as error:  # moto's, in its older form
+        return ServiceError(error.relative_error_type, error.message)
     except ClientError as error:  # another service of the twin refused: its words are the answer
         problem = error.response["Error"]
         return ServiceError(problem["Code"], problem["Message"])
