@@ -48,6 +48,15 @@ def test_an_alarm_without_data_says_so_and_tells_its_topic(deploy: Deploy) -> No
     assert stack.client("cloudwatch", STANDBY).describe_alarms()["MetricAlarms"] == []
 
 
+def test_an_alarms_tags_change_with_the_template(deploy: Deploy) -> None:
+    stack = deploy(alarm(AlarmName="tagged", Tags=TAGS))
+    changed = [{"Key": "Environment", "Value": "other"}, {"Key": "Owner", "Value": "sre"}]
+    stack.update(alarm(AlarmName="tagged", Tags=changed))
+    cloudwatch = stack.client("cloudwatch")
+    (found,) = cloudwatch.describe_alarms(AlarmNames=["tagged"])["MetricAlarms"]
+    assert cloudwatch.list_tags_for_resource(ResourceARN=found["AlarmArn"])["Tags"] == changed
+
+
 def test_an_alarm_changes_and_keeps_its_state(deploy: Deploy) -> None:
     stack = deploy(alarm(AlarmName="busy", Tags=TAGS))
     cloudwatch = stack.client("cloudwatch")

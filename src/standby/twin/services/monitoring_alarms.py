@@ -279,6 +279,26 @@ def delete_alarms(call: Call) -> None:
             _tagger(call).delete_all_tags_for_resource(alarm.arn)
 
 
+@operation(SERVICE, "TagResource")
+def tag_resource(call: Call) -> None:
+    """Set tags of an alarm, or of what moto keeps."""
+    _tagger(call).tag_resource(_tagged(call), call.params["Tags"])
+
+
+@operation(SERVICE, "UntagResource")
+def untag_resource(call: Call) -> None:
+    """Remove tags of an alarm, or of what moto keeps."""
+    _tagger(call).untag_resource_using_names(_tagged(call), call.params["TagKeys"])
+
+
+def _tagged(call: Call) -> str:
+    arn = str(call.params["ResourceARN"])
+    name = arn.partition(":alarm:")[2]
+    if name and name not in call.store(Alarms):
+        raise ServiceError("ResourceNotFoundException", f"{arn} does not exist")
+    return arn
+
+
 @operation(SERVICE, "SetAlarmState")
 def set_alarm_state(call: Call) -> None:
     """Bring an alarm into a state by hand."""
