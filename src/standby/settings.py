@@ -60,6 +60,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+_CDK_OWN = re.compile("[:@]|^cli-telemetry$")
+"""The context keys that the CDK and its command line read themselves."""
+
+
 class RemovalPolicy(StrEnum):
     """What becomes of the data when its stack is deleted."""
 
@@ -344,7 +348,7 @@ def resolve(
     Args:
         flags: Values of command-line flags by context key; None values are unset.
         environ: The environment, ``os.environ`` unless given.
-        context: CDK context (``-c key=value``); keys of CDK itself (with ``:`` or ``@``) pass.
+        context: CDK context (``-c key=value``); keys that the CDK itself reads pass.
         config: The TOML file; ``standby.toml`` in the working directory unless given.
 
     Raises:
@@ -355,7 +359,7 @@ def resolve(
         Layer("flag", {k: v for k, v in (flags or {}).items() if v is not None}),
         _environment_layer(environ),
         Layer(
-            "context -c", {k: v for k, v in (context or {}).items() if not re.search(r"[:@]", k)}
+            "context -c", {k: v for k, v in (context or {}).items() if not _CDK_OWN.search(k)}
         ),
         _file_layer(config),
     ]

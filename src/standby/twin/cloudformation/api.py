@@ -23,7 +23,7 @@ from standby.twin.cloudformation.stacks import (
     StackStore,
     now,
 )
-from standby.twin.cloudformation.template import Template
+from standby.twin.cloudformation.template import FROM_SSM, Template
 from standby.twin.operations import Call, ServiceError, operation
 
 NO_CHANGES = (
@@ -87,17 +87,16 @@ def _deployment(call: Call, stack: Stack | None) -> Deployment:
         return str(answer["Parameter"]["Value"])
 
     try:
-        parameters = template.parameter_values(
-            call.params.get("Parameters", ()),
-            stack.deployment.parameters if stack else {},
-            from_ssm,
+        inputs = template.parameter_inputs(
+            call.params.get("Parameters", ()), stack.deployment.inputs if stack else {}
         )
+        parameters = template.parameter_values(inputs, from_ssm)
     except TemplateError as error:
         raise _invalid(str(error)) from None
     except ClientError as error:
         raise _invalid(f"Unable to fetch parameters from SSM: {error}") from None
     tags = {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", ())}
-    return Deployment(template, parameters, tags)
+    return Deployment(template, inputs, parameters, tags)
 
 
 def _new_stack(call: Call, deployment: Deployment) -> Stack:
@@ -368,17 +367,17 @@ def _summary(stack: Stack) -> dict[str, Any]:
 
 def _parameters(deployment: Deployment) -> list[dict[str, Any]]:
     declared = deployment.template.document.get("Parameters") or {}
-    return [
-        {
-            "ParameterKey": key,
-            "ParameterValue": "****"
-            if declared.get(key, {}).get("NoEcho")
-            else ",".join(value)
-            if isinstance(value, list)
-            else value,
-        }
-        for key, value in deployment.parameters.items()
-    ]
+    return [_parameter(key, declared.get(key, {}), deployment) for key in deployment.inputs]
+
+
+def _parameter(key: str, declared: Mapping[str, Any], deployment: Deployment) -> dict[str, Any]:
+    if declared.get("NoEcho"):
+        return {"ParameterKey": key, "ParameterValue": "****"}
+    shown = {"ParameterKey": key, "ParameterValue": deployment.inputs[key]}
+    if declared.get("Type", "").startswith(FROM_SSM):
+        value = deployment.parameters[key]
+        shown["ResolvedValue"] = ",".join(value) if isinstance(value, list) else value
+    return shown
 
 
 def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

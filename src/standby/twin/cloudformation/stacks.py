@@ -59,9 +59,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a stack is to become: a template with its parameters and tags."""
+    """What a stack is to become: a template with its parameters and tags.
+
+    Attributes:
+        inputs: The parameters as they were submitted, such as a name in Systems Manager.
+        parameters: What they come to.
+    """
 
     template: Template
+    inputs: Mapping[str, str]
     parameters: Mapping[str, Any]
     tags: Mapping[str, str]
 

@@ -38,6 +38,8 @@ RESOURCE_KEYS = frozenset(
         "UpdateReplacePolicy",
     ]
 )
+FROM_SSM = "AWS::SSM::Parameter::Value<"
+"""How the types begin whose input is the name of a Systems Manager parameter."""
 POLICIES = ("CreationPolicy", "UpdatePolicy")
 
 
@@ -126,19 +128,16 @@ class Template:
                 f"Circular dependency between resources: [{', '.join(error.args[1])}]"
             ) from None
 
-    def parameter_values(
-        self,
-        given: Iterable[Mapping[str, Any]],
-        previous: Mapping[str, Any],
-        from_ssm: Callable[[str], str],
-    ) -> dict[str, Any]:
-        """Give every parameter its value: given, kept from before, or default.
+    def parameter_inputs(
+        self, given: Iterable[Mapping[str, Any]], previous: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Give every parameter its input: given, kept from before, or default.
 
         Raises:
             TemplateError: A parameter without a value, or a value for none.
         """
         declared = self.document.get("Parameters") or {}
-        values: dict[str, Any] = {}
+        values: dict[str, str] = {}
         for entry in given:
             name = entry["ParameterKey"]
             if name not in declared:
@@ -156,17 +155,24 @@ class Template:
             allowed = declaration.get("AllowedValues")
             if allowed and values[name] not in map(str, allowed):
                 raise TemplateError(f"Parameter '{name}' must be one of AllowedValues")
+        return values
+
+    def parameter_values(
+        self, inputs: Mapping[str, str], from_ssm: Callable[[str], str]
+    ) -> dict[str, Any]:
+        """Give every parameter's value: its input, looked up and split as its type says."""
+        declared = self.document.get("Parameters") or {}
         return {
             name: _typed(value, declared[name].get("Type", "String"), from_ssm)
-            for name, value in values.items()
+            for name, value in inputs.items()
         }
 
 
-def _typed(value: Any, kind: str, from_ssm: Callable[[str], str]) -> Any:
-    if kind.startswith("AWS::SSM::Parameter::Value<"):
-        value, kind = from_ssm(value), kind.removeprefix("AWS::SSM::Parameter::Value<")[:-1]
+def _typed(value: str, kind: str, from_ssm: Callable[[str], str]) -> Any:
+    if kind.startswith(FROM_SSM):
+        value, kind = from_ssm(value), kind.removeprefix(FROM_SSM)[:-1]
     if kind == "CommaDelimitedList" or kind.startswith("List<"):
-        return value if isinstance(value, list) else [part.strip() for part in value.split(",")]
+        return [part.strip() for part in value.split(",")]
     return value
 
 
