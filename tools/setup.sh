@@ -21,12 +21,12 @@ find_python() {
 }
 
 with_uv() {
-    test "$kept" || uv venv --quiet --clear --python "$python" "$venv"
-    if test "$venv" = .venv; then
-        UV_PROJECT_ENVIRONMENT=$venv uv sync --quiet --locked --all-groups
-    else
-        uv pip sync --quiet --require-hashes --python "$venv/bin/python" "$requirements"
-    fi
+    { test "$kept" || uv venv --clear --python "$python" "$venv"; } &&
+        if test "$venv" = .venv; then
+            UV_PROJECT_ENVIRONMENT=$venv uv sync --locked --all-groups
+        else
+            uv pip sync --require-hashes --python "$venv/bin/python" "$requirements"
+        fi
 }
 
 with_pip() {
@@ -35,7 +35,7 @@ with_pip() {
             "(Debian, Ubuntu: apt install python3-venv)"
         exit 3
     }
-    pip="$venv/bin/python -m pip --disable-pip-version-check --quiet"
+    pip="$venv/bin/python -m pip --disable-pip-version-check -qq"
     $pip install --no-compile --no-deps --require-hashes --requirement "$requirements"
     test "$venv" != .venv || $pip install --no-deps --no-index --no-build-isolation --editable .
 }
@@ -44,8 +44,14 @@ python=$(find_python)
 kept=$(test ! -e "$venv/.ready" || echo kept)
 rm -f "$venv/.ready"
 say "setting up $venv: $(grep -c == "$requirements") packages (once, a minute or two)"
-if command -v uv >/dev/null; then with_uv; else with_pip; fi
-# A read-only PYTHONDONTWRITEBYTECODE is common; without code for -O too, synthesis takes twice
-# as long. Some packages carry files that are no Python of this version: no harm.
+if ! command -v uv >/dev/null; then
+    with_pip
+elif ! told=$(with_uv 2>&1); then
+    say "$told"
+    say "uv could not, so pip does it"
+    with_pip
+fi
+# Where Python is told to write no bytecode, every start would compile anew: a synthesis, which
+# runs with -O, takes twice as long. Some packages have files for other Pythons: no harm.
 "$venv/bin/python" -m compileall -qq -j 0 -o 0 -o 1 "$venv/lib" || true
 pwd >"$venv/.ready"

@@ -28,13 +28,23 @@ if (held !== CHANNEL) fs.closeSync(held);
 fs.readSync = (fd, ...rest) => readSync(fd === CHANNEL ? 0 : fd, ...rest);
 fs.writeSync = (fd, data, ...rest) => {
   if (fd !== CHANNEL) return writeSync(fd, data, ...rest);
-  const written = writeSync(1, data, ...rest);
+  const written = answer(data, ...rest);
   if (!loaded && data.includes(`"assembly":"${LIBRARY}"`)) {
     loaded = true;
     if (memory) recall(fs.realpathSync(path.join(packages, LIBRARY)));
   }
   return written;
 };
+
+function answer(...data) {
+  try {
+    return writeSync(1, ...data);
+  } catch (error) {
+    if (error.code === "EPIPE") process.exit(); // Python has ended: there is nobody to tell
+    throw error;
+  }
+}
+
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
 // The packages are links into jsii's cache. Node follows them, so that a module has the same name

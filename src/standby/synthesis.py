@@ -83,7 +83,8 @@ def synthesize(
     if cache and (summary := memo.recall(RECORDS, name)):
         return Synthesis(summary, unchanged=True, inputs=inputs)
     _refuse_to_replace(outdir)
-    with worker or Worker() as running, replaced_folder(outdir) as fresh:
+    # The worker ends first: nobody may write into a folder that is being moved or removed.
+    with replaced_folder(outdir) as fresh, worker or Worker() as running:
         running.run(request | {"outdir": str(fresh.absolute())})
         summary = _summary(fresh)
     _store(name, summary, inputs, outdir)
@@ -150,10 +151,11 @@ class Worker:
         if not self._answered:
             self._process.terminate()
         try:
-            self._process.wait(_STOP_SECONDS)
+            # Not `wait`, which looks for the end only every 50 ms.
+            self._process.communicate(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self._process.communicate()
+            self._process.communicate()
 
     def _ask(self, line: str) -> bytes:
         requests, replies = self._process.stdin, self._process.stdout
@@ -227,8 +229,8 @@ def _work() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the CDK prints is no answer
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     node.start()
-    answers.write(json.dumps({"error": _carry_out()}))
-    answers.close()
+    answers.write(json.dumps({"error": _carry_out()}) + "\n")
+    answers.flush()  # and left open: its end tells the reader that this process has ended
     node.stop()
     os._exit(0)  # Python's own clearing up takes a tenth of a second
 
