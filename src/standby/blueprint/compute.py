@@ -27,10 +27,10 @@ from standby.blueprint.monitoring import notify
 from standby.blueprint.security import HTTP
 from standby.settings import Settings
 
-BOOT_TIMEOUT = Duration.minutes(20)
+BOOT_MINUTES = 20
 """Patience with a new instance: packages, the application and, in the standby region, the first
-replication of the shared files. A healthy boot takes two or three minutes (assumption)."""
-WARMUP = Duration.minutes(3)
+replication of the shared files. A healthy boot takes about a minute and a half (assumption)."""
+WARMUP_MINUTES = 3
 """A new instance's metrics count only after this: its own start must not scale the group."""
 AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 AT_MOST = cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD
@@ -254,13 +254,15 @@ class ComputeStack(Stack):
             launch_template=launch_template,
             min_capacity=min_capacity,
             max_capacity=self._settings.max_capacity,
-            default_instance_warmup=WARMUP,
+            default_instance_warmup=Duration.minutes(WARMUP_MINUTES),
             # The grace period covers a boot; an instance that is healthy earlier serves earlier.
             health_checks=autoscaling.HealthChecks.with_additional_checks(
                 additional_types=[autoscaling.AdditionalHealthCheckType.ELB],
                 grace_period=Duration.minutes(5),
             ),
-            signals=autoscaling.Signals.wait_for_min_capacity(timeout=BOOT_TIMEOUT),
+            signals=autoscaling.Signals.wait_for_min_capacity(
+                timeout=Duration.minutes(BOOT_MINUTES)
+            ),
             update_policy=autoscaling.UpdatePolicy.rolling_update(
                 max_batch_size=max(1, min_capacity // 2),
                 # Below the maximum, or a rolling update of a full group could never begin.
@@ -304,7 +306,7 @@ class ComputeStack(Stack):
             auto_scaling_group=self.auto_scaling_group,
             adjustment_type=autoscaling.AdjustmentType.PERCENT_CHANGE_IN_CAPACITY,
             min_adjustment_magnitude=1,
-            estimated_instance_warmup=WARMUP,
+            estimated_instance_warmup=Duration.minutes(WARMUP_MINUTES),
             metric_aggregation_type=autoscaling.MetricAggregationType.AVERAGE,
         )
         # Bounds are relative to the alarm's threshold: half as many again, then twice as many.

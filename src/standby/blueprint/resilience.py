@@ -317,16 +317,17 @@ def _template_body(stacks: Sequence[Stack]) -> str:
         }
     }
     for stack in stacks:
+        stack_name = stack.stack_name
         for construct in stack.node.find_all():
             if (component := COMPONENTS.get(type(construct))) is None:
                 continue
             logical_id = stack.resolve(construct.logical_id)
-            name = f"{stack.stack_name}-{logical_id}"
+            name = f"{stack_name}-{logical_id}"
             resources.append(
                 {
                     "logicalResourceId": {
                         "identifier": logical_id,
-                        "logicalStackName": stack.stack_name,
+                        "logicalStackName": stack_name,
                     },
                     "type": construct.cfn_resource_type,
                     "name": name,
