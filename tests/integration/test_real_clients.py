@@ -115,7 +115,7 @@ def test_the_aws_cli_describes_the_replica(deployed: Deployed) -> None:
 def test_boto3_finds_the_failover_pair(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in deployed.environment.items():
         monkeypatch.setenv(name, value)
-    route53 = boto3.client("route53")
+    route53 = boto3.client("route53", region_name=REGIONS[0])
     (zone,) = route53.list_hosted_zones()["HostedZones"]
     records = route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
     pair = {record["Failover"]: record for record in records if "Failover" in record}
