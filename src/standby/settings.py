@@ -358,9 +358,7 @@ def resolve(
     layers = [
         Layer("flag", {k: v for k, v in (flags or {}).items() if v is not None}),
         _environment_layer(environ),
-        Layer(
-            "context -c", {k: v for k, v in (context or {}).items() if not _CDK_OWN.search(k)}
-        ),
+        Layer("context -c", {k: v for k, v in (context or {}).items() if not _CDK_OWN.search(k)}),
         _file_layer(config),
     ]
     for layer in layers:

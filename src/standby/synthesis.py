@@ -28,6 +28,8 @@ _PREFIXES = ("CDK_", "JSII_", "NODE_", "STANDBY_")
 """The environment that an assembly may depend on."""
 _CLI_OWN = {"CDK_CONTEXT_JSON", "CDK_OUTDIR"}
 """How the CDK's CLI speaks to an app; nobody else's words may reach ours."""
+_NOT_SYNTHESIZED = {"twin_port"}
+"""The settings that no assembly depends on."""
 _ASSEMBLY_MARK = "cdk.out"
 """The file that makes a folder a cloud assembly; only such a folder is ever replaced."""
 _STOP_SECONDS = 5.0
@@ -74,7 +76,7 @@ def synthesize(
     from standby.files import replaced_folder
 
     request = {
-        "settings": settings.model_dump_json(by_alias=True),
+        "settings": settings.model_dump_json(by_alias=True, exclude=_NOT_SYNTHESIZED),
         "validate": validate,
         "context": dict(context or {}),
     }
