@@ -155,7 +155,8 @@ def expect_faultless(
     found = [fault for fault in faults if fault]
     if not things:
         return Verdict(ok=False, expected=expected, seen="there is none")
-    return Verdict(not found, expected, "; ".join(found) or f"{len(things)} of {len(things)}: {expected}")
+    seen = "; ".join(found) or f"{len(things)} of {len(things)}: {expected}"
+    return Verdict(not found, expected, seen)
 
 
 def _words(fields: Mapping[str, object]) -> str:
