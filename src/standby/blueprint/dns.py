@@ -4,7 +4,7 @@ PRIMARY is healthy while its endpoint answers *and* the failover latch is closed
 DNS would return to the old primary by itself as soon as that answered again, with a stale
 database behind it. The latch is in the standby region and is moved by publishing one metric data
 point, so failing over needs no Route 53 control plane (that lives in us-east-1) and nothing in
-the region that is lost. docs/adr/0004 tells why it is built from these parts.
+the region that is lost. docs/adr/0003 tells why it is built from these parts.
 """
 
 from typing import Any
