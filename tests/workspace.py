@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -11,6 +12,11 @@ from typing import Any
 from standby.twin import lifecycle
 
 ROOT = Path(__file__).parents[1]
+
+
+def interruptible() -> None:
+    """Let a child be interrupted, also where the tests run in the background and ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -29,6 +35,7 @@ class Workspace:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=interruptible,
             **options,
         )
 

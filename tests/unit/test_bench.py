@@ -154,7 +154,7 @@ def test_a_run_counts_the_processes_below_it(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_says_its_last_words(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import sys; print('first'); sys.exit('no space')"]
+    command = [sys.executable, "-c", "import sys; print('first', flush=True); sys.exit('no space')"]
 
     with pytest.raises(EnvironmentProblem, match=r"failed \(exit 1\): no space"):
         process.run(command, environment=os.environ, folder=tmp_path)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from workspace import interruptible
 
 from standby import synthesis
 from standby.errors import EnvironmentProblem, StandbyError, UsageError
@@ -134,6 +135,7 @@ class TestReal:
             env=os.environ | {name: value},
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=interruptible,
         )
         await_true(lambda: len(processes(mark)) > 1)
         time.sleep(seconds)
@@ -147,7 +149,8 @@ class TestReal:
         """Try a real, small file system: the system lets us mount one where nobody else sees it."""
         mounted = "mount -t tmpfs -o size=500k none . && cd . && "
         small = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
-        if subprocess.run([*small, f"{mounted} true"], check=False).returncode:
+        check = [*small, f"{mounted} true"]
+        if not shutil.which("unshare") or subprocess.run(check, check=False).returncode:
             pytest.skip("the system allows no mount of our own")
         script = """
             mkdir workload cdk.out && echo old >cdk.out/cdk.out
