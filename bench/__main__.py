@@ -47,7 +47,7 @@ def _bench(rig: Rig, report: Path | None) -> int:
     parts: dict[str, Callable[[], Iterable[Figure]]] = {
         "synth": lambda: synth.measure(rig),
         "start-up": lambda: [startup.measure(rig)],
-        "twin": lambda: twin.measure(rig, rig.scratch / "ours"),
+        "twin": lambda: twin.measure(rig),
     }
     for name, measure in parts.items():
         _say(f"measuring {name} ...")
