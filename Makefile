@@ -4,6 +4,8 @@
 BIN := .venv/bin
 READY := .venv/.ready
 SCANNER := .venv-checkov/.ready
+# More than there are cores, usually: tests of twins and clients wait half of their time.
+WORKERS := 4
 
 .PHONY: help setup demo test lint bench lock clean
 
@@ -16,7 +18,7 @@ demo: $(READY) ## both regions on this machine: synthesized, deployed, verified
 	@tools/demo.sh
 
 test: lint $(SCANNER) ## all linters, all tests
-	@PATH="$(CURDIR)/.venv-checkov/bin:$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile
+	@PATH="$(CURDIR)/.venv-checkov/bin:$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(READY) ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check

@@ -80,7 +80,8 @@ def deployed(npx: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dep
         bootstrap = cdk("bootstrap", *(f"aws://123456789012/{region}" for region in REGIONS))
         assert bootstrap.returncode == 0, bootstrap.stderr
         outputs = ("--outputs-file", "cfn-outputs/outputs.json")
-        deploy = cdk("deploy", "--all", "--require-approval", "never", *outputs)
+        quickly = ("--require-approval", "never", "--concurrency", "8")
+        deploy = cdk("deploy", "--all", *quickly, *outputs)
         assert deploy.returncode == 0, deploy.stderr
         yield Deployed(Workspace(folder), environment, cdk)
 
