@@ -26,6 +26,12 @@ def variant(request: pytest.FixtureRequest, assembly: Callable[..., Assembly]) -
 
 
 @pytest.fixture(scope="session")
+def every_variant(assembly: Callable[..., Assembly]) -> list[Assembly]:
+    """All variants at once, for tools that are slow to start."""
+    return [assembly(resolve(flags=flags, environ={}).settings) for flags in VARIANTS.values()]
+
+
+@pytest.fixture(scope="session")
 def dev(assembly: Callable[..., Assembly]) -> Assembly:
     return assembly(resolve(environ={}).settings)
 
