@@ -11,6 +11,7 @@ import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge';
 import { HEALTH_PATH, Instance, SIGNALLED_RESOURCE } from './instance';
 import { notify } from './monitoring';
 import { HTTP } from './security';
@@ -63,6 +64,8 @@ export class ComputeStack extends Stack {
       dropInvalidHeaderFields: true,
       deletionProtection: props.settings.deletionProtection,
     });
+    const unlogged = 'A setting (accessLogs); on in the prod preset.';
+    acknowledge(this.loadBalancer, { 'AwsSolutions-ELB2': unlogged, CKV_AWS_91: unlogged });
     this.targetGroup = this.createTargetGroup();
     const listener = this.loadBalancer.addListener('Http', {
       port: 80,
@@ -70,6 +73,10 @@ export class ComputeStack extends Stack {
       open: false,
       defaultTargetGroups: [this.targetGroup],
     });
+    const nameless =
+      "No authority certifies a load balancer's own name, so without a domain there is " +
+      'nothing to speak TLS with; with domainName, this listener redirects to HTTPS.';
+    acknowledge(listener, { CKV_AWS_2: nameless, CKV_AWS_103: nameless });
     const instance = new Instance(this, 'Instance', {
       settings: props.settings,
       key: props.key,
@@ -127,6 +134,12 @@ export class ComputeStack extends Stack {
         minInstancesInService: Math.min(minCapacity, settings.maxCapacity - 1),
       }),
       groupMetrics: [autoscaling.GroupMetrics.all()],
+    });
+    acknowledge(group, {
+      'AwsSolutions-AS3':
+        "Launches and terminations are the group's daily work, and " +
+        'would bury the alarms of the same topic. That they fail is an alarm of its own ' +
+        "(TooFewInstances); the group's activity history has the rest.",
     });
     const cfnGroup = group.node.defaultChild as autoscaling.CfnAutoScalingGroup;
     cfnGroup.overrideLogicalId(SIGNALLED_RESOURCE);

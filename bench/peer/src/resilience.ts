@@ -10,10 +10,14 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as resiliencehub from 'aws-cdk-lib/aws-resiliencehub';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge';
 import { primaryIdentifier } from './database';
 import { notify } from './monitoring';
 import { LOG_RETENTION, REMOVAL_POLICY } from './retention';
 import type { Settings } from './settings';
+
+/** Spelled as AWS spells it. */
+const ASSESSMENT_POLICY = 'AWSResilienceHubAsssessmentExecutionPolicy';
 
 const SHORTEST = Duration.minutes(1);
 const LONGEST = Duration.hours(12);
@@ -112,7 +116,7 @@ export class ResilienceStack extends Stack {
     const vpcArn = this.ec2Arn('vpc', vpc.vpcId);
     const madeByFis = { 'aws:RequestTag/managedByFIS': 'true' };
     const inVpc = { ArnEquals: { 'ec2:Vpc': vpcArn } };
-    return new iam.Role(this, 'ExperimentRole', {
+    const role = new iam.Role(this, 'ExperimentRole', {
       description: "Lets FIS cut off the load balancer's subnets",
       assumedBy: new iam.ServicePrincipal('fis.amazonaws.com', {
         conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
@@ -158,6 +162,16 @@ export class ResilienceStack extends Stack {
         }),
       },
     });
+    const anyAcl = `Resource::arn:aws:ec2:${this.region}:<AWS::AccountId>:network-acl/*`;
+    acknowledge(role, {
+      'AwsSolutions-IAM5[Resource::*]':
+        'Actions that know no resources: they describe ' +
+        "the network, and set up the delivery of the experiment's log.",
+      [`AwsSolutions-IAM5[${anyAcl}]`]:
+        'The ACL comes into being during the experiment. ' +
+        'Conditions hold the role to this VPC and to ACLs tagged managedByFIS.',
+    });
+    return role;
   }
 
   private ec2Arn(resource: string, resourceName: string): string {
@@ -178,9 +192,12 @@ export class ResilienceStack extends Stack {
       assumedBy: new iam.ServicePrincipal('resiliencehub.amazonaws.com', {
         conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
       }),
-      managedPolicies: [
-        iam.ManagedPolicy.fromAwsManagedPolicyName('AWSResilienceHubAsssessmentExecutionPolicy'),
-      ],
+      managedPolicies: [iam.ManagedPolicy.fromAwsManagedPolicyName(ASSESSMENT_POLICY)],
+    });
+    acknowledge(invoker, {
+      [`AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/${ASSESSMENT_POLICY}]`]:
+        "AWS's own list of what an assessment reads, which it " +
+        'extends as the assessment grows; a copy would fall behind unnoticed.',
     });
     return new resiliencehub.CfnApp(this, 'App', {
       name: settings.stackName,
