@@ -12,6 +12,9 @@ const { pathToFileURL } = require("node:url");
 
 const CHANNEL = 3;
 const LIBRARY = "aws-cdk-lib";
+// Loaded by runs that check what they made. They need so much of the library that others, which
+// would recall it all, would be slower for it.
+const OCCASIONAL = /[\\/](cdk-nag|cloudformation-validate)[\\/]/;
 const [kernel, memory] = process.argv.slice(2);
 const { existsSync, mkdtempSync, readSync, writeSync } = fs; // the library wraps some
 let packages; // where the kernel puts links to the packages it loads
@@ -80,7 +83,8 @@ function recall(library) {
   for (const name of names) require(path.join(library, name));
   process.once("exit", () => {
     const used = Object.keys(require.cache).filter((name) => name.startsWith(library + path.sep));
-    if (used.length === names.length) return;
+    const occasional = Object.keys(require.cache).some((name) => OCCASIONAL.test(name));
+    if (occasional || used.length === names.length) return;
     const fresh = `${note}.${process.pid}`;
     const text = JSON.stringify({ library, names: used.map((name) => path.relative(library, name)) });
     fs.writeFileSync(fresh, text);
