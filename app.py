@@ -1,20 +1,9 @@
-"""The CDK app: ``npx aws-cdk@2 deploy --all`` runs this file, by ``cdk.json``."""
+"""The CDK app: ``npx aws-cdk@2 deploy --all`` runs this file, by ``cdk.json``.
 
-import json
-import os
-import sys
+What it builds is `standby.blueprint`; its root is ``TapStack`` of ``blueprint/tap_stack.py``.
+"""
 
-from standby.errors import StandbyError
-from standby.settings import resolve
+from standby.synthesis import run_app
 
 if __name__ == "__main__":
-    try:
-        context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
-        settings = resolve(context=context).settings
-
-        from standby.blueprint import synthesize
-
-        synthesize(settings, outdir=os.environ.get("CDK_OUTDIR", "cdk.out"), validate=True)
-    except StandbyError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the interface of an app with the CDK CLI
-        sys.exit(error.exit_code)
+    run_app()

@@ -9,6 +9,7 @@ const fs = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
 const { pathToFileURL } = require("node:url");
+const threads = require("node:worker_threads");
 
 const CHANNEL = 3;
 const LIBRARY = "aws-cdk-lib";
@@ -17,8 +18,10 @@ const LIBRARY = "aws-cdk-lib";
 const OCCASIONAL = /[\\/](cdk-nag|cloudformation-validate)[\\/]/;
 const [kernel, memory] = process.argv.slice(2);
 const { existsSync, mkdtempSync, readSync, writeSync } = fs; // the library wraps some
-let packages; // where the kernel puts links to the packages it loads
-let loaded = false; // whether the library is among them
+const note = memory && path.join(memory, "modules.json");
+const last = recollection();
+const homes = { ...last.homes }; // of packages, by name
+let packages; // where the kernel puts links to them
 
 fs.mkdtempSync = (prefix, ...rest) => {
   const folder = mkdtempSync(prefix, ...rest);
@@ -31,22 +34,13 @@ if (held !== CHANNEL) fs.closeSync(held);
 fs.readSync = (fd, ...rest) => readSync(fd === CHANNEL ? 0 : fd, ...rest);
 fs.writeSync = (fd, data, ...rest) => {
   if (fd !== CHANNEL) return writeSync(fd, data, ...rest);
-  const written = answer(data, ...rest);
-  if (!loaded && data.includes(`"assembly":"${LIBRARY}"`)) {
-    loaded = true;
-    if (memory) recall(fs.realpathSync(path.join(packages, LIBRARY)));
-  }
-  return written;
-};
-
-function answer(...data) {
   try {
-    return writeSync(1, ...data);
+    return writeSync(1, data, ...rest);
   } catch (error) {
     if (error.code === "EPIPE") process.exit(); // Python has ended: there is nobody to tell
     throw error;
   }
-}
+};
 
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
@@ -58,11 +52,12 @@ let resolving = false;
 Module.registerHooks({
   resolve(specifier, context, next) {
     const name = /^(@[^/]+\/)?[^./@][^/]*/.exec(specifier)?.[0];
-    if (resolving || !name || !packages || !existsSync(path.join(packages, name)))
-      return next(specifier, context);
+    const home = name && (packages ? path.join(packages, name) : homes[name]);
+    if (resolving || !home || !existsSync(home)) return next(specifier, context);
     resolving = true;
     try {
-      const file = require.resolve(specifier, { paths: [path.dirname(packages)] });
+      homes[name] = fs.realpathSync(home);
+      const file = require.resolve(path.join(homes[name], specifier.slice(name.length)));
       return { url: pathToFileURL(fs.realpathSync(file)).href, shortCircuit: true };
     } finally {
       resolving = false;
@@ -70,27 +65,46 @@ Module.registerHooks({
   },
 });
 
-/** Load what the last run needed, while Python is still importing, and note what this one does. */
-function recall(library) {
-  const note = path.join(memory, "modules.json");
-  let names = [];
-  try {
-    const last = JSON.parse(fs.readFileSync(note, "utf8"));
-    if (last.library === library) names = last.names;
-  } catch {
-    names = []; // nothing noted yet: a slower run, not a wrong one
+// The kernel's thread that indexes a package's types, so that the next run need not read them all.
+// It looks for it beside itself by a name that the Python package does not give it.
+threads.Worker = class extends threads.Worker {
+  constructor(file, ...rest) {
+    super(existsSync(file) ? file : path.join(path.dirname(kernel), `lib__${path.basename(file)}`), ...rest);
   }
-  for (const name of names) require(path.join(library, name));
-  process.once("exit", () => {
-    const used = Object.keys(require.cache).filter((name) => name.startsWith(library + path.sep));
-    const occasional = Object.keys(require.cache).some((name) => OCCASIONAL.test(name));
-    if (occasional || used.length === names.length) return;
-    const fresh = `${note}.${process.pid}`;
-    const text = JSON.stringify({ library, names: used.map((name) => path.relative(library, name)) });
-    fs.writeFileSync(fresh, text);
-    fs.renameSync(fresh, note);
-  });
+};
+
+/** Read what the last run noted: where its packages were, and what it loaded of the library. */
+function recollection() {
+  try {
+    return JSON.parse(fs.readFileSync(note, "utf8"));
+  } catch {
+    return { homes: {}, modules: [] }; // nothing noted yet: a slower run, not a wrong one
+  }
 }
 
-if (memory) Module.enableCompileCache(memory);
+/** Load what the last run did, while Python is still importing. */
+function recall() {
+  try {
+    last.modules.forEach((module) => require(module));
+  } catch {
+    last.modules = []; // the packages have gone or changed since
+  }
+}
+
+/** Note what this run loaded, if that is more, for the next one. */
+function remember() {
+  const loaded = Object.keys(require.cache);
+  const modules = loaded.filter((name) => name.startsWith(homes[LIBRARY] + path.sep));
+  const known = new Set(last.modules);
+  if (loaded.some((name) => OCCASIONAL.test(name)) || modules.every((name) => known.has(name))) return;
+  const fresh = `${note}.${process.pid}`;
+  fs.writeFileSync(fresh, JSON.stringify({ homes, modules }));
+  fs.renameSync(fresh, note);
+}
+
+if (memory) {
+  Module.enableCompileCache(memory);
+  recall();
+  process.once("exit", remember);
+}
 require(kernel);

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from standby import memo
 from standby.errors import EnvironmentProblem, StandbyError, UsageError
@@ -219,22 +219,57 @@ def _summary(assembly: "Path") -> str:
     return f"{len(stacks)} stacks in {' and '.join(sorted(regions))}"
 
 
+def run_app() -> NoReturn:
+    """Be the app that the CDK's own command line runs, and end this process.
+
+    The command line tells by its environment where to write, and which context it was given.
+    """
+    try:
+        _load_cdk()
+        from standby.settings import resolve
+
+        context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
+        settings = resolve(context=context).settings
+
+        from standby.blueprint import synthesize
+
+        synthesize(settings, outdir=os.environ.get("CDK_OUTDIR", "cdk.out"), validate=True)
+    except Exception as error:
+        message, code = _explain(error)
+        print(message, file=sys.stderr)  # noqa: T201 - what the CDK's command line shows
+        sys.exit(code)
+    _leave()
+
+
 def _work() -> None:
     """Be the worker: read one request from standard input, answer it on standard output."""
-    import gc
     import signal
+
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the CDK prints is no answer
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    _load_cdk()
+    answers.write(json.dumps({"error": _carry_out()}) + "\n")
+    answers.flush()  # and left open: its end tells the reader that this process has ended
+    _leave()
+
+
+def _load_cdk() -> None:
+    """Have Node.js load the CDK's library, while this process goes on."""
+    import gc
 
     from standby import node
 
     gc.disable()  # the imports make a million objects and hardly any garbage
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the CDK prints is no answer
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     node.start()
-    answers.write(json.dumps({"error": _carry_out()}) + "\n")
-    answers.flush()  # and left open: its end tells the reader that this process has ended
+
+
+def _leave() -> NoReturn:
+    """End Node.js and this process, without Python's own clearing up: a tenth of a second."""
+    from standby import node
+
     node.stop()
-    os._exit(0)  # Python's own clearing up takes a tenth of a second
+    os._exit(0)
 
 
 def _carry_out() -> dict[str, Any] | None:
@@ -252,21 +287,18 @@ def _carry_out() -> dict[str, Any] | None:
             validate=request["validate"],
             context=request["context"],
         )
-    except StandbyError as error:
-        return _failure(str(error), error.exit_code)
     except Exception as error:
-        return _failure(*_explain(error))
+        import traceback
+
+        message, code = _explain(error)
+        return {"message": message, "exit_code": code, "traceback": traceback.format_exc()}
     return None
 
 
-def _failure(message: str, code: int) -> dict[str, Any]:
-    """Describe the error that is being handled."""
-    import traceback
-
-    return {"message": message, "exit_code": code, "traceback": traceback.format_exc()}
-
-
 def _explain(error: Exception) -> tuple[str, int]:
+    """Say in one line what went wrong, and with which exit code to end."""
+    if isinstance(error, StandbyError):
+        return str(error), error.exit_code
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     if "ENOSPC" in first:
         return f"cannot write the assembly: {first}", EnvironmentProblem.exit_code
