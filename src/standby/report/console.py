@@ -87,7 +87,8 @@ class DeploymentProgress:
         bad = event.status.endswith(_BAD)
         word = _WORDS.get(event.status, event.status)
         count = self._resources[event.stack]
-        detail = f", {count} resources, {seconds:.1f} s" if count else ""
+        things = "resource" if count == 1 else "resources"
+        detail = f", {count} {things}, {seconds:.1f} s" if count else ""
         mark = "[red]✗[/]" if bad else "[green]✓[/]"
         self._console.print(f"{mark} {escape(f'{_place(event)}  {word}{detail}')}")
 
@@ -138,7 +139,8 @@ class ObservationPrinter:
         mark = "[green]✓[/]" if seen.ok else "[red]✗[/]"
         name = f"{seen.id.partition('.')[2]:<28} {seen.region:<12}"
         if seen.ok and not self._evidence:
-            room = self._console.width - 45 if self._console.is_terminal else None
+            taken = len(f"  ✓ {name} ")
+            room = self._console.width - taken if self._console.is_terminal else None
             self._console.print(f"  {mark} {escape(f'{name} {_fit(seen.seen, room)}')}")
             return
         self._console.print(f"  {mark} {escape(f'{name} {seen.title}')}")

@@ -145,7 +145,7 @@ def expect(ok: bool, expected: str, seen: object) -> Verdict:
 def expect_fields(record: Mapping[str, Any], **wanted: object) -> Verdict:
     """Give a verdict on the fields of a record: each must equal what is wanted."""
     seen = {name: record.get(name) for name in wanted}
-    return Verdict(seen == wanted, _words(wanted), _words(seen))
+    return Verdict(seen == wanted, words(wanted), words(seen))
 
 
 def expect_faultless(
@@ -159,8 +159,16 @@ def expect_faultless(
     return Verdict(not found, expected, seen)
 
 
-def _words(fields: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {'absent' if v is None else v}" for name, v in fields.items())
+def words(value: object) -> str:
+    """Put what an API answers into words: fields by name, and no brackets or quotes."""
+    match value:
+        case None:
+            return "absent"
+        case Mapping():
+            return ", ".join(f"{name} {words(each)}" for name, each in value.items()) or "none"
+        case list() | tuple():
+            return " and ".join(map(words, value)) or "none"
+    return str(value)
 
 
 def _reason(error: Exception) -> str:

@@ -74,6 +74,12 @@ def test_fields_are_compared_and_absent_ones_named() -> None:
     assert verdict == Verdict(ok=False, expected="A 1, B True", seen="A 1, B absent")
 
 
+def test_what_was_seen_is_told_in_words() -> None:
+    verdict = expect_fields({"Matcher": {"HttpCode": "200"}, "Ids": ["a", "b"]}, Matcher={}, Ids=[])
+    assert verdict.expected == "Matcher none, Ids none"
+    assert verdict.seen == "Matcher HttpCode 200, Ids a and b"
+
+
 def test_every_probe_is_well_formed() -> None:
     probes = all_probes()
     assert len({each.id for each in probes}) == len(probes)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from standby.verify.outputs import Side
-from standby.verify.probe import Verdict, expect, expect_faultless, expect_fields, probe
+from standby.verify.probe import Verdict, expect, expect_faultless, expect_fields, probe, words
 from standby.verify.probes.network import subnets
 from standby.verify.site import Site, only
 
@@ -54,7 +54,7 @@ def listener(site: Site) -> Verdict:
     }
     secure = {"HTTP 80": ["redirect"], "HTTPS 443": ["forward"]}
     wanted = secure if "HTTPS 443" in actions else {"HTTP 80": ["forward"]}
-    return expect(actions == wanted, f"{wanted}", f"{actions}")
+    return expect(actions == wanted, words(wanted), words(actions))
 
 
 @probe("compute.health-path")

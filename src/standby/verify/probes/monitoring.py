@@ -56,7 +56,9 @@ def topic_policy(site: Site) -> Verdict:
     policy = statements(_topic(site, site.output("AlarmTopicArn"))["Policy"])
     allowed = any(allows_service(policy, ALARMS, name) for name in ("sns:Publish", "SNS:Publish"))
     return expect(
-        allowed, f"sns:Publish allowed to {ALARMS}", "allowed" if allowed else "not allowed"
+        allowed,
+        f"sns:Publish allowed to {ALARMS}",
+        f"sns:Publish {'' if allowed else 'not '}allowed to {ALARMS}",
     )
 
 

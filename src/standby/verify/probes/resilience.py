@@ -54,13 +54,14 @@ def experiment_role(site: Site) -> Verdict:
     """The experiment's role exists, and FIS may take it."""
     name = _template(site)["roleArn"].rpartition("/")[2]
     role = site.ask("iam:GetRole", RoleName=name)["Role"]
+    service = "fis.amazonaws.com"
     allowed = allows_service(
-        statements(role["AssumeRolePolicyDocument"]), "fis.amazonaws.com", "sts:AssumeRole"
+        statements(role["AssumeRolePolicyDocument"]), service, "sts:AssumeRole"
     )
     return expect(
         allowed,
-        "sts:AssumeRole allowed to fis.amazonaws.com",
-        "allowed" if allowed else "not allowed",
+        f"sts:AssumeRole allowed to {service}",
+        f"sts:AssumeRole {'' if allowed else 'not '}allowed to {service}",
     )
 
 
