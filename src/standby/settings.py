@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +27,8 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -72,20 +74,37 @@ class RemovalPolicy(StrEnum):
     RETAIN = "retain"
 
 
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
 def _duration(value: object) -> object:
-    """Read ``90s``, ``15m``, ``1h`` or a number of seconds; leave the rest to pydantic."""
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,9})\s*([smh]?)", value.strip())):
-        return timedelta(seconds=int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]])
-    return value
+    """Read ``90s``, ``15m``, ``1h`` or a number of seconds; leave what is no text to pydantic."""
+    if not isinstance(value, str | bool):
+        return value
+    match = re.fullmatch(r"(\d{1,9})\s*([smh]?)", str(value).strip())
+    if not match:
+        raise ValueError("write seconds, minutes or hours, as in 90s, 15m or 1h")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2] or "s"])
 
 
 def _duration_text(value: timedelta) -> str:
     seconds = int(value.total_seconds())
-    return f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"
+    return next(f"{seconds // n}{unit}" for unit, n in _SECONDS.items() if seconds % n == 0)
+
+
+def _cidr(value: object) -> IPv4Network:
+    """Read an address block; an address within one is told the block that it is in."""
+    try:
+        given = IPv4Interface(str(value))
+    except ValueError:
+        raise ValueError("not an address block; write one like 10.0.0.0/16") from None
+    if given.ip != given.network.network_address:
+        raise ValueError(f"an address within a block; did you mean {given.network}?")
+    return given.network
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_duration_text)]
-Cidr = Annotated[IPv4Network, BeforeValidator(str), PlainSerializer(str)]
+Cidr = Annotated[IPv4Network, BeforeValidator(_cidr), PlainSerializer(str)]
 
 
 def _key(field: str) -> str:
@@ -104,7 +123,9 @@ class Settings(BaseModel):
     )
 
     environment_suffix: str = Field("dev", description="Ends every stack and physical name")
-    preset: Literal["dev", "prod"] = Field("dev", description="Defaults for a kind of environment")
+    preset: Literal["dev", "prod"] = Field(
+        "dev", description="Defaults for a kind of environment (dev, prod)"
+    )
     primary_region: str = Field("eu-west-2", description="Region that serves in normal operation")
     standby_region: str = Field("eu-west-3", description="Region that takes over")
     primary_cidr: Cidr = Field(
@@ -113,7 +134,7 @@ class Settings(BaseModel):
     standby_cidr: Cidr = Field(
         IPv4Network("10.1.0.0/16"), description="Address block of the standby VPC"
     )
-    az_count: int = Field(2, ge=2, le=3, description="Availability Zones per region")
+    az_count: int = Field(2, ge=2, le=3, description="Availability Zones per region (2 or 3)")
     nat_gateways: int = Field(1, ge=1, le=3, description="NAT gateways per region")
     domain_name: str | None = Field(
         None, description="Domain of the application; without one, no DNS failover"
@@ -138,14 +159,15 @@ class Settings(BaseModel):
     database_name: str = Field("app", description="Name of the application's database")
     backup_retention_days: int = Field(7, ge=1, le=35, description="Days of automated backups")
     removal_policy: RemovalPolicy = Field(
-        RemovalPolicy.DESTROY, description="What becomes of data when its stack is deleted"
+        RemovalPolicy.DESTROY,
+        description="What becomes of data when its stack is deleted (destroy, snapshot, retain)",
     )
     deletion_protection: bool = Field(
         False, description="Refuse deletion of database and load balancer"
     )
     access_logs: bool = Field(False, description="Keep the load balancers' access logs in S3")
     health_check_interval: Literal[10, 30] = Field(
-        10, description="Seconds between Route 53 health checks"
+        10, description="Seconds between Route 53 health checks (10 or 30)"
     )
     health_check_failures: int = Field(
         3, ge=1, le=10, description="Failed checks in a row that make an endpoint unhealthy"
@@ -173,6 +195,14 @@ class Settings(BaseModel):
     def application_name(self) -> str | None:
         """Fully qualified name that clients use, or None without a domain."""
         return f"{self.record_name}.{self.domain_name}" if self.domain_name else None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers(cls, value: object, info: ValidationInfo) -> object:
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and field.annotation is int:
+            raise ValueError("write a number")  # to Python, true is 1
+        return value
 
     @model_validator(mode="after")
     def _regions(self) -> Self:
@@ -364,10 +394,7 @@ def resolve(
     for layer in layers:
         for key in layer.values:
             if key not in KEYS:
-                raise UsageError(
-                    f"unknown setting {key!r} ({layer.origin}){_nearest(key, KEYS)}; "
-                    "`standby config` lists them all"
-                )
+                raise _unknown(key, layer.origin, KEYS)
     preset = next((layer.values["preset"] for layer in layers if "preset" in layer.values), "dev")
     layers.append(Layer(f"preset {preset}", PRESETS.get(str(preset), {})))
     layers.append(Layer("environment", _tag_variables(environ)))
@@ -389,11 +416,13 @@ def _environment_layer(environ: Mapping[str, str]) -> Layer:
         if name in variables:
             values[variables[name]] = value
         elif name.startswith("STANDBY_"):
-            raise UsageError(
-                f"unknown setting {name!r} (environment){_nearest(name, variables)}; "
-                "`standby config` lists them all"
-            )
+            raise _unknown(name, "environment", variables)
     return Layer("environment", values)
+
+
+def _unknown(name: str, origin: str, known: Mapping[str, str]) -> UsageError:
+    hint = _nearest(name, known) or "; `standby config` lists them all"
+    return UsageError(f"unknown setting {name!r} ({origin}){hint}")
 
 
 def _tag_variables(environ: Mapping[str, str]) -> dict[str, str]:

@@ -112,6 +112,12 @@ def test_an_objective_is_a_number_with_a_unit(text: object, seconds: int) -> Non
     assert resolve(flags={"rto": text}, environ={}).settings.rto == timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize("text", ["90s", "15m", "2h"])
+def test_an_objective_is_shown_as_it_is_written(text: str) -> None:
+    settings = resolve(flags={"rto": text}, environ={}).settings
+    assert settings.model_dump(mode="json")["rto"] == text
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("flags", "reason"),
@@ -123,12 +129,14 @@ class TestRefusals:
             ({"standbyCidr": "10.1.0.0/25"}, "too small.*choose a /23 or larger"),
             ({"azCount": 3, "primaryCidr": "10.0.0.0/24"}, "too small.*choose a /22 or larger"),
             ({"primaryCidr": "10.0.0.0/8"}, "between /16 and /28"),
-            ({"primaryCidr": "10.0.0.1/16"}, "not a valid IPv4 network"),
-            ({"primaryCidr": True}, "not a valid IPv4 network"),
+            ({"primaryCidr": "10.0.0.1/16"}, r"did you mean 10.0.0.0/16\?"),
+            ({"primaryCidr": "10.0/16"}, "write one like 10.0.0.0/16"),
+            ({"primaryCidr": True}, "write one like 10.0.0.0/16"),
             ({"environmentSuffix": "Dev"}, "lower-case"),
             ({"environmentSuffix": "a--b"}, "single hyphens"),
             ({"environmentSuffix": "a" * 19}, "33 characters long; AWS allows 32"),
             ({"azCount": 4}, "less than or equal to 3"),
+            ({"natGateways": True}, r"natGateways = True \(flag\): write a number"),
             ({"natGateways": 3}, "above azCount 2"),
             ({"minCapacity": 7}, "minCapacity 7 is above maxCapacity 6"),
             ({"standbyMinCapacity": 7}, "standbyMinCapacity 7 is above maxCapacity 6"),
@@ -147,8 +155,9 @@ class TestRefusals:
             ({"rto": 1.5}, "whole seconds"),
             ({"rpo": "soon"}, "rpo = 'soon'"),
             ({"rto": "9000h"}, "more than 365 days"),
-            ({"rpo": "P366D"}, "more than 365 days"),
-            ({"rto": "9" * 400}, "valid timedelta"),
+            ({"rto": "90x"}, "as in 90s, 15m or 1h"),
+            ({"rto": "9" * 400}, "as in 90s, 15m or 1h"),
+            ({"rto": True}, "as in 90s, 15m or 1h"),
             ({"alarmEmail": "nobody"}, "not an e-mail address"),
             ({"removalPolicy": "shred"}, "'destroy', 'snapshot' or 'retain'"),
             ({"deletionProtection": "perhaps"}, "boolean"),
@@ -173,10 +182,10 @@ class TestRefusals:
     def test_an_unknown_key_is_told_the_nearest_one(
         self, layers: dict[str, Any], nearest: str
     ) -> None:
-        assert f"did you mean {nearest}?" in refusal(**layers)
+        assert refusal(**layers).endswith(f"did you mean {nearest}?")
 
     def test_a_key_that_is_near_to_none_is_told_none(self) -> None:
-        assert "did you mean" not in refusal(flags={"zzz": 1})
+        assert refusal(flags={"zzz": 1}).endswith("; `standby config` lists them all")
 
     @pytest.mark.parametrize(
         ("content", "reason"),
