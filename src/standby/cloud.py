@@ -158,8 +158,8 @@ def _explain(error: Exception) -> str | None:
             return _explain_answer(error)
         case exceptions.NoCredentialsError():
             return (
-                "no AWS credentials found; set AWS_PROFILE or sign in (`aws configure sso`), "
-                "or name the twin with --endpoint-url"
+                "no AWS credentials found; start the twin (`standby up`), or for AWS set "
+                "AWS_PROFILE or sign in (`aws configure sso`)"
             )
         case (
             exceptions.PartialCredentialsError()

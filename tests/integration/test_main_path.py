@@ -53,6 +53,7 @@ class TestDeployed:
         assert all(each["calls"] for each in seen["observations"])
         suites = ET.parse(deployed.folder / "report.xml").getroot()  # noqa: S314 - our own file
         assert int(suites.attrib["tests"]) == len(seen["observations"])
+        assert "results are in report.xml\n" in ended.stderr
 
     def test_status_shows_every_stack(self, deployed: Workspace) -> None:
         ended = deployed.standby("status", "--format", "json")
@@ -267,6 +268,7 @@ class TestFaults:
         os.killpg(up.pid, signal.SIGINT)
         _, err = up.communicate(timeout=30)
         assert up.returncode == 130
+        assert err.splitlines()[-1] == f"stopped the twin at {twin.endpoint_url}"
         assert "Traceback" not in err
         assert not Path(f"/proc/{twin.pid}").exists()
         assert not (workspace.folder / "cfn-outputs").exists()
@@ -279,12 +281,13 @@ class TestFaults:
         up.communicate()
         wait_for(lambda: not Path(f"/proc/{twin.pid}").exists())
 
-    def test_verify_without_its_twin_says_so(
-        self, workspace: Workspace, deployed: Workspace
+    @pytest.mark.parametrize("command", ["verify", "status"])
+    def test_a_question_to_a_twin_that_is_gone_says_so(
+        self, command: str, workspace: Workspace, deployed: Workspace
     ) -> None:
         (workspace.folder / "cfn-outputs").symlink_to(deployed.folder / "cfn-outputs")
-        ended = workspace.standby("verify", "--endpoint-url", "http://127.0.0.1:9")
-        assert ended.returncode == 3
+        ended = workspace.standby(command, "--endpoint-url", "http://127.0.0.1:9")
+        assert (ended.returncode, ended.stdout) == (3, "")
         assert ended.stderr == (
             "standby: cannot reach http://127.0.0.1:9/; is the twin running (`standby up`)?\n"
         )

@@ -7,7 +7,7 @@ import typer
 
 from standby.cli.choices import Choices
 from standby.cli.synth import ASSEMBLY
-from standby.report.console import say
+from standby.report.console import busy, say
 from standby.synthesis import synthesize
 
 AssemblyOption = Annotated[
@@ -24,6 +24,7 @@ def assembly_of(choices: Choices, given: Path | None) -> Path:
     """Give the folder of the assembly, synthesizing it unless the user names one."""
     if given:
         return given
-    made = synthesize(choices.settings, ASSEMBLY, context=choices.cdk_context)
+    with busy("Synthesizing"):
+        made = synthesize(choices.settings, ASSEMBLY, context=choices.cdk_context)
     say(f"{ASSEMBLY}: {made.summary}{' (unchanged)' if made.unchanged else ''}")
     return ASSEMBLY

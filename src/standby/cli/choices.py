@@ -83,7 +83,9 @@ def _shared() -> list[inspect.Parameter]:
         _parameter(
             _CONFIG,
             Path | None,
-            typer.Option("--config", metavar="FILE", help=f"Settings file, for {CONFIG_FILE}."),
+            typer.Option(
+                "--config", metavar="FILE", help=f"Settings file to read instead of {CONFIG_FILE}."
+            ),
         ),
     ]
 

@@ -29,6 +29,6 @@ def connect(endpoint_url: str | None, profile: str | None) -> Cloud:
     runs, and says so; a profile without an endpoint means AWS.
     """
     if not endpoint_url and not profile and (running := lifecycle.find()):
-        say(f"asking the twin at {running.endpoint_url}")
+        say(f"using the twin at {running.endpoint_url}")
         endpoint_url = running.endpoint_url
     return Cloud(endpoint_url, profile)

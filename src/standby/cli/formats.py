@@ -8,6 +8,7 @@ import typer
 
 from standby.errors import UsageError
 from standby.files import write_atomically
+from standby.report.console import say
 
 CONSOLE = "console"
 Formats = Annotated[
@@ -51,3 +52,4 @@ def write(text: str, path: Path | None) -> None:
         typer.echo(text, nl=False)
     else:
         write_atomically(path, text)
+        say(f"results are in {path}")

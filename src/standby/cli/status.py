@@ -13,6 +13,7 @@ from standby.report.console import print_stacks
 from standby.verify import Outputs, Side
 
 SCHEMA = "standby.status/1"
+_Row = tuple[str, str, str]
 
 
 def status(
@@ -24,34 +25,32 @@ def status(
 ) -> None:
     """Show the stacks of both regions, as AWS or the twin tells them.
 
-    It knows the stacks from the outputs of the last deployment; a region that does not answer is
-    shown as such.
+    It knows the stacks from the outputs of the last deployment. A region that does not answer is
+    shown as such; exit code 3 if none does.
     """
     outputs = Outputs.read()
     cloud = connect(endpoint_url, profile)
-    rows = [row for side in Side for row in _stacks(cloud, outputs, side)]
+    rows: list[_Row] = []
+    problems: list[EnvironmentProblem] = []
+    for side in Side:
+        region, names = outputs.region(side), outputs.stack_names(side)
+        try:
+            rows += [(name, region, _state(cloud, name, region)) for name in names]
+        except EnvironmentProblem as problem:
+            problems.append(problem)
+            rows += [(name, region, "no answer") for name in names]
+    if len(problems) == len(Side):
+        raise problems[0]
     if output_format == "json":
         stacks = [dict(zip(("name", "region", "status"), row, strict=True)) for row in rows]
         typer.echo(json.dumps({"schema": SCHEMA, "stacks": stacks}, indent=2))
     else:
         print_stacks(rows)
-    if all(state == _SILENT for _, _, state in rows):
-        raise EnvironmentProblem("no region answers; is the twin running (`standby up`)?")
-
-
-_SILENT = "no answer"
-
-
-def _stacks(cloud: Cloud, outputs: Outputs, side: Side) -> list[tuple[str, str, str]]:
-    region = outputs.region(side)
-    return [(name, region, _state(cloud, name, region)) for name in outputs.stack_names(side)]
 
 
 def _state(cloud: Cloud, name: str, region: str) -> str:
     try:
         answer = cloud.call("cloudformation:DescribeStacks", region, StackName=name)
-    except EnvironmentProblem:
-        return _SILENT
     except ClientError as error:
         if "does not exist" in str(error):
             return "absent"

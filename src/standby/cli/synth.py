@@ -28,8 +28,8 @@ def synth(
 ) -> None:
     """Write the cloud assembly of both regions.
 
-    The folder is replaced whole when the synthesis has succeeded. `cdk`, `standby check` and
-    `standby deploy` read it.
+    The folder is replaced whole when the synthesis has succeeded. `standby deploy --assembly` and
+    `cdk deploy --app` take it as it is.
     """
     made = synthesis.synthesize(
         choices.settings,

@@ -11,7 +11,7 @@ from standby.cli.choices import Choices, takes_settings
 from standby.cloud import ENDPOINT_VARIABLE, Cloud
 from standby.deploy import deploy
 from standby.errors import EnvironmentProblem
-from standby.report.console import DeploymentProgress, say
+from standby.report.console import DeploymentProgress, busy, say
 from standby.twin import lifecycle
 from standby.verify import OUTPUTS_FILE, write_outputs
 
@@ -30,7 +30,8 @@ def up(
     with Ctrl-C. A deployment that fails is rolled back, and the twin ends.
     """
     regions = _regions(choices, assembly)
-    running, process = lifecycle.start(choices.settings.twin_port, regions)
+    with busy("Starting the twin"):
+        running, process = lifecycle.start(choices.settings.twin_port, regions)
     try:
         say(f"the twin of {' and '.join(regions)} answers at {running.endpoint_url}")
         directory = assembly_of(choices, assembly)
@@ -47,6 +48,7 @@ def up(
     except BaseException:
         lifecycle.stop(running)
         process.wait()
+        say(f"stopped the twin at {running.endpoint_url}")
         raise
     if code:
         raise EnvironmentProblem(

@@ -3,9 +3,10 @@
 Data goes to standard output, progress to standard error; ``NO_COLOR`` is honoured.
 """
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +29,14 @@ _WORDS = {
 def say(text: str) -> None:
     """Print one line of progress."""
     _progress_console().print(escape(text))
+
+
+@contextlib.contextmanager
+def busy(doing: str) -> Iterator[None]:
+    """Show on a terminal that something goes on, while it does."""
+    console = _progress_console()
+    with console.status(escape(doing)) if console.is_terminal else contextlib.nullcontext():
+        yield
 
 
 class DeploymentProgress:
