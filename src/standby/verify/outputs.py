@@ -119,6 +119,11 @@ class Outputs:
         """The environment's suffix, such as ``dev``."""
         return self.root.removeprefix("TapStack")
 
+    @property
+    def has_domain(self) -> bool:
+        """Whether the application has a name of its own, with failover behind it."""
+        return self.get(Side.STANDBY, "ApplicationUrl") is not None
+
     def stack_names(self, side: Side) -> list[str]:
         """Name the stacks of a side: those of the naming contract, deployed or not, and others."""
         optional = [name for name in _OPTIONAL[side] if self._full(name) in self.stacks]

@@ -19,19 +19,24 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def is_of_anyone(statement: Statement) -> bool:
+    """Tell whether a statement speaks of anyone at all, or of all but some."""
+    principal = statement.get("Principal", {})
+    named = principal.get("AWS", []) if isinstance(principal, Mapping) else principal
+    return "NotPrincipal" in statement or "*" in listed(named)
+
+
 def is_open(statement: Statement) -> bool:
     """Tell whether a statement allows anyone at all, under no condition."""
-    principal = statement.get("Principal", {})
-    anyone = principal == "*" or "*" in listed(
-        principal.get("AWS", []) if isinstance(principal, Mapping) else []
-    )
-    return statement["Effect"] == "Allow" and anyone and not statement.get("Condition")
+    allows = statement["Effect"] == "Allow" and not statement.get("Condition")
+    return allows and is_of_anyone(statement)
 
 
 def denies_plaintext(statement: Statement) -> bool:
     """Tell whether a statement denies everyone what does not come over TLS."""
     secure = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-    return statement["Effect"] == "Deny" and str(secure).lower() == "false"
+    denies = statement["Effect"] == "Deny" and "NotPrincipal" not in statement
+    return denies and is_of_anyone(statement) and str(secure).lower() == "false"
 
 
 def allows_service(policy: Iterable[Statement], service: str, action: str) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from standby.verify.outputs import Outputs, Side
 from standby.verify.site import Site
 
@@ -172,6 +174,10 @@ def words(value: object) -> str:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        answer = error.response.get("Error", {})
+        code, message = answer.get("Code", "no code"), answer.get("Message")
+        return f"{error.operation_name}: " + (f"{message} ({code})" if message else code)
     text = str(error) or "no details"
     if isinstance(error, (KeyError, IndexError, TypeError, AttributeError, ValueError)):
         return f"the answer of AWS lacks what the probe reads ({type(error).__name__}: {text})"

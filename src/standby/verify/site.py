@@ -69,6 +69,11 @@ class Site:
         """The opposite side, on the same record."""
         return Site(self._reader, self._outputs, self.side.other, self.calls)
 
+    @property
+    def has_domain(self) -> bool:
+        """Whether the application has a name of its own."""
+        return self._outputs.has_domain
+
     def output(self, key: str) -> str:
         """Give an output of this side's stacks, by the naming contract.
 

@@ -26,6 +26,7 @@ def test_documents_come_as_text_or_decoded_with_one_statement_or_several() -> No
             False,
         ),
         ({"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}}, False),
+        ({"Effect": "Allow", "NotPrincipal": {"AWS": "arn:aws:iam::1:root"}}, True),
     ],
 )
 def test_open_is_what_anyone_may_do_unconditionally(
@@ -35,13 +36,22 @@ def test_open_is_what_anyone_may_do_unconditionally(
 
 
 def test_denying_plaintext_is_told_from_demanding_it() -> None:
+    denial = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    assert denies_plaintext(denial)
+    assert denies_plaintext(denial | {"Condition": {"Bool": {"aws:SecureTransport": False}}})
+    assert not denies_plaintext(denial | {"Effect": "Allow"})
+    assert not denies_plaintext(denial | {"Condition": {}})
+
+
+def test_denying_plaintext_to_some_denies_it_to_nobody_else() -> None:
     condition = {"Bool": {"aws:SecureTransport": "false"}}
-    assert denies_plaintext({"Effect": "Deny", "Condition": condition})
-    assert denies_plaintext(
-        {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": False}}}
-    )
-    assert not denies_plaintext({"Effect": "Allow", "Condition": condition})
-    assert not denies_plaintext({"Effect": "Deny"})
+    some = {"AWS": "arn:aws:iam::1:role/one"}
+    assert not denies_plaintext({"Effect": "Deny", "Principal": some, "Condition": condition})
+    assert not denies_plaintext({"Effect": "Deny", "NotPrincipal": some, "Condition": condition})
 
 
 def test_a_service_is_allowed_by_name_and_by_pattern() -> None:

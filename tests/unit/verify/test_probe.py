@@ -47,7 +47,7 @@ def answered_strangely(site: Site) -> Verdict:
     ("question", "reason"),
     [
         (missing_output, "no VpcId of stack TapStackdev-VpcStack-Standby"),
-        (refused_by_aws, "InvalidVpcID.NotFound"),
+        (refused_by_aws, "DescribeVpcs: VpcID {'vpc-00000000'} does not exist."),
         (answered_strangely, "the answer of AWS lacks what the probe reads"),
     ],
 )
@@ -72,6 +72,7 @@ def test_fields_are_compared_and_absent_ones_named() -> None:
     assert expect_fields({"A": 1, "B": 2}, A=1).ok
     verdict = expect_fields({"A": 1}, A=1, B=True)
     assert verdict == Verdict(ok=False, expected="A 1, B True", seen="A 1, B absent")
+    assert expect_fields({"A": ["x", "y"], "B": []}, A=[], B=[]).seen == "A x and y, B none"
 
 
 def test_what_was_seen_is_told_in_words() -> None:

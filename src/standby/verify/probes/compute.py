@@ -45,26 +45,28 @@ def load_balancer_headers(site: Site) -> Verdict:
 
 @probe("compute.listener")
 def listener(site: Site) -> Verdict:
-    """Clients reach the instances; where there is a certificate, never in the clear."""
+    """Clients reach the instances; where there is a domain, never in the clear."""
     arn = load_balancer(site)["LoadBalancerArn"]
     found = site.ask("elbv2:DescribeListeners", LoadBalancerArn=arn)["Listeners"]
-    actions = {
-        f"{each['Protocol']} {each['Port']}": [action["Type"] for action in each["DefaultActions"]]
+    ways = sorted(
+        f"{each['Protocol']} {each['Port']}: {_answer(action)}"
         for each in found
-    }
-    secure = {"HTTP 80": ["redirect"], "HTTPS 443": ["forward"]}
-    wanted = secure if "HTTPS 443" in actions else {"HTTP 80": ["forward"]}
-    return expect(actions == wanted, words(wanted), words(actions))
+        for action in each["DefaultActions"]
+    )
+    secure = ["HTTP 80: redirect to HTTPS 443", "HTTPS 443: forward"]
+    wanted = secure if site.has_domain else ["HTTP 80: forward"]
+    return expect(ways == wanted, ", ".join(wanted), ", ".join(ways) or "no listener")
 
 
 @probe("compute.health-path")
 def health_path(site: Site) -> Verdict:
     """The target group asks each instance for its health."""
+    found = target_group(site)
     return expect_fields(
-        target_group(site),
+        found | {"HttpCode": found.get("Matcher", {}).get("HttpCode")},
         HealthCheckEnabled=True,
         HealthCheckPath=HEALTH_PATH,
-        Matcher={"HttpCode": "200"},
+        HttpCode="200",
     )
 
 
@@ -73,13 +75,16 @@ def healthy_targets(site: Site) -> Verdict:
     """As many targets are healthy as the group must have at least."""
     arn = target_group(site)["TargetGroupArn"]
     answer = site.ask("elbv2:DescribeTargetHealth", TargetGroupArn=arn)
-    states = [target["TargetHealth"]["State"] for target in answer["TargetHealthDescriptions"]]
+    health = {t["Target"]["Id"]: t["TargetHealth"] for t in answer["TargetHealthDescriptions"]}
+    ill = [
+        f"{id_} is {found['State']}, {found.get('Reason', 'no reason given')}"
+        for id_, found in health.items()
+        if found["State"] != "healthy"
+    ]
+    healthy = len(health) - len(ill)
     needed = max(MIN_INSTANCES, group(site)["MinSize"])
-    return expect(
-        states.count("healthy") >= needed,
-        f"{needed} healthy or more",
-        f"{states.count('healthy')} of {len(states)} healthy",
-    )
+    seen = "; ".join([f"{healthy} of {len(health)} healthy", *ill])
+    return expect(healthy >= needed, f"{needed} healthy or more", seen)
 
 
 @probe("compute.capacity")
@@ -113,9 +118,12 @@ def capacity_parity(site: Site) -> Verdict:
 def group_health(site: Site) -> Verdict:
     """The group replaces instances that the load balancer finds unhealthy."""
     found = group(site)
-    seen = found | {"TargetGroup": ", ".join(found["TargetGroupARNs"])}
-    return expect_fields(
-        seen, HealthCheckType="ELB", TargetGroup=target_group(site)["TargetGroupArn"]
+    kinds, behind = found["HealthCheckType"].split(","), found["TargetGroupARNs"]
+    wanted = target_group(site)["TargetGroupArn"]
+    return expect(
+        "ELB" in kinds and behind == [wanted],
+        f"HealthCheckType ELB, TargetGroup {wanted}",
+        f"HealthCheckType {', '.join(kinds)}, TargetGroup {', '.join(behind) or 'none'}",
     )
 
 
@@ -125,7 +133,8 @@ def scaling(site: Site) -> Verdict:
     answer = site.ask(
         "autoscaling:DescribePolicies", AutoScalingGroupName=site.output("AutoScalingGroupName")
     )
-    policies = answer["ScalingPolicies"]
+    policies = [each for each in answer["ScalingPolicies"] if each.get("Enabled", True)]
+    suspended = [each["ProcessName"] for each in group(site)["SuspendedProcesses"]]
     adjustments = [
         step["ScalingAdjustment"]
         for policy in policies
@@ -136,8 +145,9 @@ def scaling(site: Site) -> Verdict:
         "target tracking": any(p["PolicyType"] == "TargetTrackingScaling" for p in policies),
         "steps out": any(adjustment > 0 for adjustment in adjustments),
         "steps in": any(adjustment < 0 for adjustment in adjustments),
+        "suspended": ", ".join(suspended) or "nothing",
     }
-    return expect_fields(seen, **dict.fromkeys(seen, True))
+    return expect_fields(seen, **dict.fromkeys(seen, True) | {"suspended": "nothing"})
 
 
 @probe("compute.launch-template")
@@ -171,6 +181,12 @@ def instances_private(site: Site) -> Verdict:
         if tiers.get(each.get("SubnetId")) != "private" or each.get("PublicIpAddress")
     ]
     return expect_faultless("in private subnets, no public address", found, faults)
+
+
+def _answer(action: dict[str, Any]) -> str:
+    """Name what a listener's action does; of a redirect, also where it leads."""
+    to = action.get("RedirectConfig", {})
+    return f"{action['Type']} to {to['Protocol']} {to['Port']}" if to else str(action["Type"])
 
 
 def load_balancer(site: Site) -> dict[str, Any]:

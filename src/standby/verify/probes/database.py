@@ -4,11 +4,15 @@ from typing import Any
 
 from standby.verify.outputs import Side
 from standby.verify.probe import Verdict, expect, expect_faultless, expect_fields, probe
+from standby.verify.probes.compute import launch_template
 from standby.verify.probes.network import subnets
-from standby.verify.probes.security import closed_to_all_but, security_groups
+from standby.verify.probes.security import closed_to_all_but, ends, security_groups
 from standby.verify.site import Site, only
 
 POSTGRESQL = 5432
+SERVING = ("available", "backing-up", "storage-optimization")
+"""States in which an instance serves as ever: backups are daily, with Multi-AZ from the spare (RDS
+user guide, "DB instance status")."""
 MIN_RETENTION_DAYS = 7
 
 
@@ -16,9 +20,13 @@ MIN_RETENTION_DAYS = 7
 def available(site: Site) -> Verdict:
     """The database is available, at the endpoint that its stack put out, spread over two zones."""
     database = instance(site)
+    status = database["DBInstanceStatus"]
     seen = database | {"Endpoint": database.get("Endpoint", {}).get("Address")}
     return expect_fields(
-        seen, DBInstanceStatus="available", MultiAZ=True, Endpoint=site.output("DbEndpoint")
+        seen,
+        DBInstanceStatus=status if status in SERVING else "available",
+        MultiAZ=True,
+        Endpoint=site.output("DbEndpoint"),
     )
 
 
@@ -46,24 +54,26 @@ def isolated(site: Site) -> Verdict:
 
 @probe("database.group-closed")
 def group_closed(site: Site) -> Verdict:
-    """The database's security groups admit PostgreSQL from private addresses, and nothing else."""
+    """The database's security groups admit PostgreSQL from both networks, and nothing else."""
     return closed_to_all_but(site, _group_ids(site), POSTGRESQL)
 
 
 @probe("database.admits-both-regions")
 def admits_both_regions(site: Site) -> Verdict:
-    """The other region's instances may reach the database, as they must when it is the writer."""
-    peer = site.other.output("VpcCidr")
+    """Both regions' instances may reach the database, as they must when it is the writer."""
+    clients = {site.other.output("VpcCidr"), *launch_template(site)["SecurityGroupIds"]}
     ids = _group_ids(site)
-    blocks = [
-        block["CidrIp"]
+    admitted = {
+        end.get("CidrIp") or end.get("GroupId")
         for group in security_groups(site)
         if group["GroupId"] in ids
         for rule in group["IpPermissions"]
         if rule.get("FromPort") == POSTGRESQL
-        for block in rule.get("IpRanges", [])
-    ]
-    return expect(peer in blocks, f"{POSTGRESQL} open to {peer}", ", ".join(blocks) or "no block")
+        for end in ends(rule)
+    }
+    faults = [f"{client} is locked out" for client in sorted(clients - admitted)]
+    wanted = f"{POSTGRESQL} open to {' and '.join(sorted(clients))}"
+    return expect_faultless(wanted, clients, faults)
 
 
 @probe("database.tls-forced")
@@ -142,9 +152,11 @@ def replica_parity(site: Site) -> Verdict:
 @probe("database.connections-parity", Side.STANDBY)
 def connections_parity(site: Site) -> Verdict:
     """The replica allows as many connections as its source, or PostgreSQL stops replaying."""
-    source = _parameter(site.other, "max_connections")
-    return expect_fields(
-        {"max_connections": _parameter(site, "max_connections")}, max_connections=source
+    source, replica = (_parameter(each, "max_connections") for each in (site.other, site))
+    return expect(
+        source is not None and replica == source,
+        f"max_connections {source}",
+        f"max_connections {replica}",
     )
 
 

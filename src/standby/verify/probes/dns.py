@@ -4,23 +4,25 @@ from typing import Any
 
 from standby.verify.outputs import Outputs, Side
 from standby.verify.probe import Verdict, expect, expect_faultless, expect_fields, probe
-from standby.verify.probes.compute import HEALTH_PATH
+from standby.verify.probes.compute import HEALTH_PATH, load_balancer
 from standby.verify.site import Site, only
 
 SLOWEST_DETECTION_SECONDS = 90
 HEALTHY_SHARE = 0.18
 """More than 18% of the checkers make an endpoint healthy (Route 53 developer guide)."""
 _PORTS = {("HTTP", 80), ("HTTPS", 443)}
+_IN_FORCE = {"Disabled": False, "Inverted": False}
+"""Of every check: one that is disabled counts as healthy, whatever there is to see."""
 
 
 def with_domain(outputs: Outputs) -> bool:
     """Tell whether the application has a name of its own."""
-    return outputs.get(Side.STANDBY, "ApplicationUrl") is not None
+    return outputs.has_domain
 
 
 def without_domain(outputs: Outputs) -> bool:
     """Tell whether the application is reached by the load balancers' names."""
-    return not with_domain(outputs)
+    return not outputs.has_domain
 
 
 def with_own_zone(outputs: Outputs) -> bool:
@@ -33,7 +35,7 @@ def endpoint_check(site: Site) -> Verdict:
     """Route 53 asks this side's load balancer for its health, often enough to notice soon."""
     config = _config(site, _endpoint_check_id(site))
     detection = config["RequestInterval"] * config["FailureThreshold"]
-    seen = {
+    seen = config | {
         "target": f"{config['Type']} {config['FullyQualifiedDomainName']}",
         "path": config["ResourcePath"],
         "notices": "in time" if detection <= SLOWEST_DETECTION_SECONDS else f"after {detection} s",
@@ -43,6 +45,7 @@ def endpoint_check(site: Site) -> Verdict:
         target=f"{config['Type']} {site.output('LoadBalancerDns')}",
         path=HEALTH_PATH,
         notices="in time",
+        **_IN_FORCE,
     )
     ok = verdict.ok and (config["Type"], config["Port"]) in _PORTS
     return expect(ok, verdict.expected, f"{verdict.seen} ({detection} s)")
@@ -53,11 +56,12 @@ def endpoint_healthy(site: Site) -> Verdict:
     """Route 53's checkers reach this side."""
     answer = site.ask("route53:GetHealthCheckStatus", HealthCheckId=_endpoint_check_id(site))
     states = [each["StatusReport"]["Status"] for each in answer["HealthCheckObservations"]]
-    good = [state for state in states if state.startswith("Success")]
+    bad = [state for state in states if not state.startswith("Success")]
+    good = len(states) - len(bad)
     return expect(
-        len(good) > HEALTHY_SHARE * len(states),
+        good > HEALTHY_SHARE * len(states),
         f"success from more than {HEALTHY_SHARE:.0%} of the checkers",
-        f"success from {len(good)} of {len(states)}",
+        f"success from {good} of {len(states)}" + (f": {bad[0]}" if bad else ""),
     )
 
 
@@ -68,7 +72,11 @@ def failover_check(site: Site) -> Verdict:
     children = [site.output("PrimaryHealthCheckId"), site.output("FailoverLatchHealthCheckId")]
     seen = config | {"ChildHealthChecks": sorted(config.get("ChildHealthChecks", []))}
     return expect_fields(
-        seen, Type="CALCULATED", ChildHealthChecks=sorted(children), HealthThreshold=2
+        seen,
+        Type="CALCULATED",
+        ChildHealthChecks=sorted(children),
+        HealthThreshold=2,
+        **_IN_FORCE,
     )
 
 
@@ -79,9 +87,7 @@ def latch(site: Site) -> Verdict:
     alarm = config.get("AlarmIdentifier", {})
     names = [alarm["Name"]] if alarm else []
     found = site.ask("cloudwatch:DescribeAlarms", AlarmNames=names)["MetricAlarms"] if names else []
-    seen = {
-        "Type": config["Type"],
-        "InsufficientDataHealthStatus": config.get("InsufficientDataHealthStatus"),
+    seen = config | {
         "Region": alarm.get("Region"),
         "TreatMissingData": found[0].get("TreatMissingData") if found else "no such alarm",
     }
@@ -91,6 +97,7 @@ def latch(site: Site) -> Verdict:
         InsufficientDataHealthStatus="LastKnownStatus",
         Region=site.region,
         TreatMissingData="ignore",
+        **_IN_FORCE,
     )
 
 
@@ -98,13 +105,16 @@ def latch(site: Site) -> Verdict:
 def alb_urls(site: Site) -> Verdict:
     """Without a domain, each region has an address of its own, and it is its load balancer's."""
     url = _dns_output(site, f"{site.side.capitalize()}AlbUrl")
-    wanted = f"http://{site.output('LoadBalancerDns')}"
+    wanted = f"http://{load_balancer(site)['DNSName']}"
     return expect(url == wanted, wanted, url)
 
 
 @probe("dns.failover-pair", Side.STANDBY, when=with_domain)
 def failover_pair(site: Site) -> Verdict:
-    """The application's name has a PRIMARY and a SECONDARY record, each for its own region."""
+    """The application's name has a PRIMARY and a SECONDARY record, each for its own region.
+
+    SECONDARY carries no check: were both records unhealthy, Route 53 would answer PRIMARY.
+    """
     name = site.output("ApplicationUrl").partition("://")[2]
     records = _failover_records(site, name)
     faults = [f"there is no {role}" for role in ("PRIMARY", "SECONDARY") if role not in records]
@@ -117,8 +127,9 @@ def failover_pair(site: Site) -> Verdict:
             faults.append(f"{role} leads to {target or 'no load balancer'}")
         if record and not alias.get("EvaluateTargetHealth"):
             faults.append(f"{role} does not evaluate its target's health")
-        if record and (record.get("HealthCheckId") == check) != (role == "PRIMARY"):
-            faults.append(f"{role} has health check {record.get('HealthCheckId', 'none')}")
+        wanted = check if role == "PRIMARY" else "none"
+        if record and (seen := record.get("HealthCheckId", "none")) != wanted:
+            faults.append(f"{role} has health check {seen}")
     return expect_faultless(
         f"{name}: PRIMARY by check {check}, SECONDARY by its target", records, faults
     )
@@ -144,7 +155,7 @@ def _dns_output(site: Site, key: str) -> str:
 
 def _config(site: Site, check: str) -> dict[str, Any]:
     answer = site.ask("route53:GetHealthCheck", HealthCheckId=check)
-    return dict(answer["HealthCheck"]["HealthCheckConfig"])
+    return {**_IN_FORCE, **answer["HealthCheck"]["HealthCheckConfig"]}
 
 
 def _failover_records(site: Site, name: str) -> dict[str, dict[str, Any]]:

@@ -27,7 +27,7 @@ COVERED: Mapping[Side, frozenset[str]] = {
         (Side.STANDBY, "AWS/RDS ReplicaLag"),
     )
 }
-"""Metrics that some alarm of each side must watch; how far replication lags is known at one end."""
+"""Metrics that some alarm of each side must tell of; each replication's lag is known at one end."""
 
 
 @probe("monitoring.topic-encrypted")
@@ -64,29 +64,37 @@ def topic_policy(site: Site) -> Verdict:
 
 @probe("monitoring.alarms-act")
 def alarms_act(site: Site) -> Verdict:
-    """Every alarm acts, and what it acts on exists in its own region."""
-    found = alarms(site)
-    targets = {arn for alarm in found for arn in alarm["AlarmActions"]}
-    for arn in sorted(targets):
-        if ":sns:" in arn and f":{site.region}:" in arn:
-            _topic(site, arn)
-    faults = [f"{a['AlarmName']} does nothing" for a in found if not a["AlarmActions"]]
+    """Every alarm exists and acts, on the side's own topic or group."""
+    names, found = alarm_names(site), alarms(site)
+    policies = site.ask(
+        "autoscaling:DescribePolicies", AutoScalingGroupName=site.output("AutoScalingGroupName")
+    )["ScalingPolicies"]
+    targets = {site.output("AlarmTopicArn"), *(policy["PolicyARN"] for policy in policies)}
+    missing = set(names) - {alarm["AlarmName"] for alarm in found}
+    faults = [f"{name} does not exist" for name in sorted(missing)]
+    faults += [f"{a['AlarmName']} does nothing" for a in found if not a["AlarmActions"]]
     faults += [f"{a['AlarmName']} is switched off" for a in found if not a["ActionsEnabled"]]
-    faults += [f"{arn} is elsewhere" for arn in sorted(targets) if f":{site.region}:" not in arn]
-    return expect_faultless("an action in its own region for every alarm", found, faults)
+    faults += [
+        f"{alarm['AlarmName']} acts on {arn}"
+        for alarm in found
+        for arn in alarm["AlarmActions"]
+        if arn not in targets
+    ]
+    return expect_faultless("an action on the topic or the group", names, faults)
 
 
 @probe("monitoring.alarms-cover")
 def alarms_cover(site: Site) -> Verdict:
-    """Alarms watch database, instances, load balancer and replication."""
-    watched = {
+    """People are told of trouble with database, instances, load balancer and replication."""
+    told = {
         f"{metric['Namespace']} {metric['MetricName']}"
         for alarm in alarms(site)
+        if site.output("AlarmTopicArn") in alarm["AlarmActions"]
         for metric in _metrics(alarm)
     }
     needed = COVERED[site.side]
-    faults = [f"nothing watches {metric}" for metric in sorted(needed - watched)]
-    return expect_faultless(", ".join(sorted(needed)), watched, faults)
+    faults = [f"nobody is told of {metric}" for metric in sorted(needed - told)]
+    return expect_faultless(f"told of {', '.join(sorted(needed))}", needed, faults)
 
 
 @probe("monitoring.dashboard", Side.PRIMARY)
@@ -103,13 +111,16 @@ def dashboard(site: Site) -> Verdict:
     )
 
 
+def alarm_names(site: Site) -> list[str]:
+    """Name the alarms that the side's stacks made, whether or not they still exist."""
+    return site.resources("AWS::CloudWatch::Alarm")
+
+
 def alarms(site: Site) -> list[dict[str, Any]]:
-    """Describe the alarms that the side's stacks made."""
-    names = site.resources("AWS::CloudWatch::Alarm")
-    if not names:
-        return []
-    answer = site.ask("cloudwatch:DescribeAlarms", AlarmNames=names)
-    return [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+    """Describe those of the side's alarms that exist; without names, AWS would give all."""
+    names = alarm_names(site)
+    answer = site.ask("cloudwatch:DescribeAlarms", AlarmNames=names) if names else {}
+    return list(answer.get("MetricAlarms", []))
 
 
 def _metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:

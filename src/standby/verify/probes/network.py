@@ -8,7 +8,7 @@ from standby.verify.outputs import Side
 from standby.verify.probe import Verdict, expect, expect_faultless, expect_fields, probe
 from standby.verify.site import Site, only
 
-ANYWHERE = "0.0.0.0/0"
+ANYWHERE = ("0.0.0.0/0", "::/0")
 TIERS = ("public", "private", "isolated")
 
 
@@ -35,7 +35,11 @@ def vpc_dns(site: Site) -> Verdict:
 def blocks_disjoint(site: Site) -> Verdict:
     """The two VPCs share no address, or peering could not route between them."""
     ours, theirs = (
-        [ip_network(block["CidrBlock"]) for block in vpc(each)["CidrBlockAssociationSet"]]
+        [
+            ip_network(block["CidrBlock"])
+            for block in vpc(each)["CidrBlockAssociationSet"]
+            if block["CidrBlockState"]["State"] in {"associating", "associated"}
+        ]
         for each in (site, site.other)
     )
     overlaps = [f"{a} overlaps {b}" for a, b in product(ours, theirs) if a.overlaps(b)]
@@ -57,7 +61,7 @@ def tiers(site: Site) -> Verdict:
 def no_public_addresses(site: Site) -> Verdict:
     """No subnet gives public addresses to what is launched in it."""
     found = [subnet for _, subnet in subnets(site)]
-    faults = [subnet["SubnetId"] for subnet in found if subnet["MapPublicIpOnLaunch"]]
+    faults = [f"{each['SubnetId']} gives them" for each in found if each["MapPublicIpOnLaunch"]]
     return expect_faultless("no public address on launch", found, faults)
 
 
@@ -143,10 +147,13 @@ def subnets(site: Site) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _tier(table: dict[str, Any]) -> str:
-    for route in table["Routes"]:
-        if route.get("DestinationCidrBlock") == ANYWHERE and route["State"] == "active":
-            if route.get("GatewayId", "").startswith("igw-"):
-                return "public"
-            if "NatGatewayId" in route:
-                return "private"
-    return "isolated"
+    """Tell a tier by its ways out: straight to the internet, through something else, or none."""
+    ways_out = [
+        route
+        for route in table["Routes"]
+        if (route.get("DestinationCidrBlock") or route.get("DestinationIpv6CidrBlock")) in ANYWHERE
+        and route["State"] == "active"
+    ]
+    if any(route.get("GatewayId", "").startswith("igw-") for route in ways_out):
+        return "public"
+    return "private" if ways_out else "isolated"

@@ -100,10 +100,7 @@ def app_complete(site: Site) -> Verdict:
         maxResults=100,
     )
     mapped = {
-        (
-            m["physicalResourceId"].get("awsRegion"),
-            _stack_name(m["physicalResourceId"]["identifier"]),
-        )
+        _region_and_name(m["physicalResourceId"]["identifier"])
         for m in answer["resourceMappings"]
         if m["mappingType"] == "CfnStack"
     }
@@ -129,6 +126,9 @@ def _app(site: Site) -> dict[str, Any]:
     return dict(site.ask("resiliencehub:DescribeApp", appArn=arn)["app"])
 
 
-def _stack_name(identifier: str) -> str:
-    """Give the name in a stack's ARN (``...:stack/name/uuid``)."""
-    return identifier.rpartition(":stack/")[2].partition("/")[0]
+def _region_and_name(arn: str) -> tuple[str, str]:
+    """Give where a stack is and its name, from its ARN (``...:region:account:stack/name/uuid``).
+
+    A mapping may also say its region apart from the ARN; ours do not.
+    """
+    return arn.split(":")[3], arn.rpartition(":stack/")[2].partition("/")[0]

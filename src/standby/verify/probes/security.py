@@ -1,7 +1,7 @@
 """Security: each side's key, the paths its security groups open, and what instances may do."""
 
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from standby.verify.policy import is_open, listed, statements
@@ -31,13 +31,11 @@ def key_rotation(site: Site) -> Verdict:
 
 @probe("security.key-alias")
 def key_alias(site: Site) -> Verdict:
-    """The key has an alias of this environment and region, which no other environment takes."""
+    """The key has the alias of this environment and region, which the secret's copy relies on."""
     aliases = site.ask("kms:ListAliases", KeyId=site.output("KmsKeyArn"))["Aliases"]
     names = [alias["AliasName"] for alias in aliases]
-    ok = any(site.suffix in name and site.region in name for name in names)
-    return expect(
-        ok, f"an alias with {site.suffix} and {site.region}", ", ".join(names) or "no alias"
-    )
+    wanted = f"alias/standby-{site.suffix}-{site.region}"
+    return expect(wanted in names, wanted, ", ".join(names) or "no alias")
 
 
 @probe("security.key-policy")
@@ -49,7 +47,7 @@ def key_policy(site: Site) -> Verdict:
     faults = [f"{s.get('Sid', 'a statement')} is open to anyone" for s in policy if is_open(s)]
     if not any(
         statement["Effect"] == "Allow"
-        and "kms:*" in listed(statement["Action"])
+        and "kms:*" in listed(statement.get("Action", []))
         and any(str(arn).endswith(root) for arn in _aws_principals(statement))
         for statement in policy
     ):
@@ -99,8 +97,8 @@ def rules_described(site: Site) -> Verdict:
         f"{group['GroupId']} has a rule for {words(rule)} without a description"
         for group in groups
         for rule in (*group["IpPermissions"], *group["IpPermissionsEgress"])
-        for source in (*rule.get("IpRanges", []), *rule.get("UserIdGroupPairs", []))
-        if not source.get("Description")
+        for end in ends(rule)
+        if not end.get("Description")
     ]
     return expect_faultless("a description on every rule", groups, faults)
 
@@ -115,7 +113,7 @@ def instance_role(site: Site) -> Verdict:
         if statement["Effect"] == "Allow"
         for action in listed(statement.get("Action", "*"))
         for resource in listed(statement.get("Resource", "*"))
-        if action.partition(":")[2] in {"", "*"}
+        if "*" in action
         or (resource == "*" and not action.startswith(_UNSCOPABLE) and "Condition" not in statement)
     ]
     return expect_faultless("named actions on named resources", policies, faults)
@@ -135,6 +133,12 @@ def security_groups(site: Site) -> list[dict[str, Any]]:
     return groups
 
 
+def ends(rule: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give what is at the other end of a rule: blocks of addresses, groups, lists of prefixes."""
+    kinds = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
+    return [end for kind in kinds for end in rule.get(kind, [])]
+
+
 def open_rules(rules: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str]]:
     """Give each rule that has the whole internet at its other end, with that block."""
     for rule in rules:
@@ -147,13 +151,16 @@ def open_rules(rules: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], st
 
 
 def closed_to_all_but(site: Site, group_ids: list[str], port: int) -> Verdict:
-    """Judge that groups admit one port only, from private addresses, and let nothing out."""
+    """Judge that groups admit one port only, from the two networks, and let nothing out."""
     groups = [group for group in security_groups(site) if group["GroupId"] in group_ids]
+    networks = [IPv4Network(each.output("VpcCidr")) for each in (site, site.other)]
     faults = [
-        f"{group['GroupId']} admits {words(rule)}"
+        f"{group['GroupId']} admits {words(rule)} from {_name(end)}"
         for group in groups
         for rule in group["IpPermissions"]
-        if (rule.get("FromPort"), rule.get("ToPort")) != (port, port) or any(open_rules([rule]))
+        for end in ends(rule)
+        if (rule.get("FromPort"), rule.get("ToPort")) != (port, port)
+        or not _is_within(end, networks)
     ]
     faults += [
         f"{group['GroupId']} lets out {words(rule)}"
@@ -161,7 +168,7 @@ def closed_to_all_but(site: Site, group_ids: list[str], port: int) -> Verdict:
         for rule in group["IpPermissionsEgress"]
         if not _is_dead_end(rule)
     ]
-    return expect_faultless(f"only port {port} in, nothing out", groups, faults)
+    return expect_faultless(f"only port {port} of both networks in, nothing out", groups, faults)
 
 
 def words(rule: dict[str, Any]) -> str:
@@ -174,7 +181,19 @@ def words(rule: dict[str, Any]) -> str:
 
 def _is_dead_end(rule: dict[str, Any]) -> bool:
     """Tell CDK's rule for "nothing": a group without any egress rule would get allow-all."""
-    return [block["CidrIp"] for block in rule.get("IpRanges", [])] == ["255.255.255.255/32"]
+    return [end.get("CidrIp") for end in ends(rule)] == ["255.255.255.255/32"]
+
+
+def _is_within(end: dict[str, Any], networks: list[IPv4Network]) -> bool:
+    """Tell whether a rule's other end is a group, or a block of addresses of some networks."""
+    if not (block := end.get("CidrIp")):
+        return "GroupId" in end
+    return any(IPv4Network(block).subnet_of(network) for network in networks)
+
+
+def _name(end: dict[str, Any]) -> str:
+    names = ("CidrIp", "CidrIpv6", "PrefixListId", "GroupId")
+    return str(next(end[name] for name in names if name in end))
 
 
 def _covers(rule: dict[str, Any], port: int) -> bool:

@@ -32,6 +32,11 @@ def outputs_current(site: Site) -> Verdict:
             for key, value in on_file.items()
             if now.get(key) != value
         ]
+        faults += [
+            f"{name}.{key} is {value}, on file absent"
+            for key, value in now.items()
+            if key not in on_file
+        ]
     return expect_faultless("the outputs on file in every stack", site.stacks, faults)
 
 

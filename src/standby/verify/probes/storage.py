@@ -3,7 +3,7 @@
 from typing import Any
 
 from standby.verify.outputs import Side
-from standby.verify.policy import denies_plaintext, is_open, statements
+from standby.verify.policy import denies_plaintext, is_of_anyone, statements
 from standby.verify.probe import Verdict, expect, expect_faultless, expect_fields, probe
 from standby.verify.probes.network import subnets
 from standby.verify.probes.security import closed_to_all_but
@@ -25,10 +25,18 @@ def encrypted(site: Site) -> Verdict:
 
 @probe("storage.policy")
 def policy(site: Site) -> Verdict:
-    """The file system's policy denies what does not come over TLS, and is open to no stranger."""
+    """The file system's policy denies what does not come over TLS, and is open to no stranger.
+
+    To allow anyone who comes through a mount target, as EFS's own condition does, is to allow
+    anyone: such clients have no identity.
+    """
     answer = site.ask("efs:DescribeFileSystemPolicy", FileSystemId=site.output("EfsId"))
     found = statements(answer["Policy"])
-    faults = [f"{s.get('Sid', 'a statement')} is open to anyone" for s in found if is_open(s)]
+    faults = [
+        f"{statement.get('Sid', 'a statement')} is open to anyone"
+        for statement in found
+        if statement["Effect"] == "Allow" and is_of_anyone(statement)
+    ]
     if not any(denies_plaintext(statement) for statement in found):
         faults.append("no statement denies plain NFS")
     return expect_faultless("plain NFS denied, open to no stranger", found, faults)
@@ -41,7 +49,7 @@ def mount_targets(site: Site) -> Verdict:
     served = {t["AvailabilityZoneName"] for t in targets if t["LifeCycleState"] == "available"}
     zones = {subnet["AvailabilityZone"] for tier, subnet in subnets(site) if tier == "private"}
     faults = [f"none in {zone}" for zone in sorted(zones - served)]
-    return expect_faultless(f"available in {', '.join(sorted(zones))}", targets, faults)
+    return expect_faultless(f"available in {', '.join(sorted(zones))}", zones, faults)
 
 
 @probe("storage.group-closed")
