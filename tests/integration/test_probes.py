@@ -1,10 +1,14 @@
 """Every probe bites: what it watches is broken, it says so; mended, it is content again."""
 
 import copy
+import json
+import signal
 from collections.abc import Iterator
+from xml.etree import ElementTree as ET
 
 import pytest
 from breakages import Breakage, Place, all_breakages
+from faulty_endpoint import LOST, SILENT, faulty_endpoint
 from workspace import Workspace
 
 from standby.cloud import Cloud
@@ -81,6 +85,56 @@ def test_without_a_domain_each_address_must_be_its_load_balancers(
     seen = deployment.ask("dns.alb-urls", outputs=Outputs(outputs.root, stacks))
     assert [each.ok for each in seen] == [right, right]
     assert [each.seen for each in seen] == [dns["PrimaryAlbUrl"], dns["StandbyAlbUrl"]]
+
+
+def test_exactly_the_probes_that_need_a_broken_api_fail_and_say_why(
+    deployment: Deployment,
+) -> None:
+    denied = '{"__type": "AccessDeniedException", "message": "not allowed to call kms"}'
+    error = "<Response><Errors><Error><Code>InternalError</Code></Error></Errors></Response>"
+    broken = {
+        "ec2": (500, error),
+        "elasticfilesystem": (200, "not JSON"),
+        "kms": (400, denied),
+        "rds": LOST,
+        "route53": (503, "<html>Service Unavailable</html>"),
+    }
+    with faulty_endpoint(deployment.endpoint, broken) as endpoint:
+        ended = deployment.space.standby(
+            "verify",
+            *("--endpoint-url", endpoint),
+            *("--format", "json", "--format", "junit:report.xml"),
+        )
+    seen = json.loads(ended.stdout)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith(f"standby: {seen['failed']} of ")
+    assert len(seen["observations"]) == len(deployment.ask())
+    prefixes = tuple({"elasticfilesystem": "efs"}.get(name, name) + ":" for name in broken)
+    for each in seen["observations"]:
+        assert each["ok"] == (not any(call.startswith(prefixes) for call in each["calls"])), each
+    reasons = "\n".join(each["seen"] for each in seen["observations"] if not each["ok"])
+    for reason in (
+        "InternalError",
+        "not allowed to call kms",
+        "cannot reach",
+        "lacks what the probe reads",
+    ):
+        assert reason in reasons
+    suites = ET.parse(deployment.space.folder / "report.xml").getroot()  # noqa: S314 - ours
+    assert int(suites.attrib["failures"]) == seen["failed"]
+    assert len(suites.findall(".//failure")) == seen["failed"]
+    assert int(suites.attrib["tests"]) == len(suites.findall(".//testcase"))
+
+
+def test_ctrl_c_does_not_wait_for_an_api_that_never_answers(deployment: Deployment) -> None:
+    with faulty_endpoint(deployment.endpoint, {"rds": SILENT, "kms": SILENT}) as endpoint:
+        process = deployment.space.begin("verify", "--endpoint-url", endpoint)
+        while "complete" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in err
 
 
 def test_in_the_end_all_is_mended(deployment: Deployment) -> None:

@@ -1,8 +1,10 @@
 """Running probes: all at once, reported in the order of the pillars."""
 
 import difflib
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 
 from standby.cloud import Cloud
 from standby.errors import EnvironmentProblem, UsageError
@@ -40,16 +42,34 @@ def verify(cloud: Cloud, outputs: Outputs, probes: Sequence[Probe]) -> Iterator[
     _reach(cloud, outputs)
     reader = Reader(cloud)
     questions = [
-        (probe, Site(reader, outputs, side))
+        (probe, Site(reader, outputs, side), Future[Observation]())
         for probe in probes
         if probe.applies(outputs)
         for side in probe.sides
     ]
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="probe") as pool:
+    waiting = deque(questions)
+    # Daemons, unlike an executor's threads: who interrupts does not wait for an API that hangs.
+    for _ in range(WORKERS):
+        threading.Thread(target=_observe, args=(waiting,), name="probe", daemon=True).start()
+    try:
+        for _, _, answer in questions:
+            yield answer.result()
+    finally:
+        waiting.clear()
+
+
+def _observe(waiting: deque[tuple[Probe, Site, Future[Observation]]]) -> None:
+    """Answer questions as long as some wait."""
+    while True:
         try:
-            yield from pool.map(lambda question: question[0].observe(question[1]), questions)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            probe, site, answer = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            answer.set_result(probe.observe(site))
+        except BaseException as error:
+            answer.set_exception(error)
+            raise
 
 
 def _reach(cloud: Cloud, outputs: Outputs) -> None:
