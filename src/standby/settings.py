@@ -62,6 +62,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+_ARM = re.compile(r"a1\.|[a-z]+\d+g")
+"""Instance types with Graviton processors (EC2 user guide, "Instance type naming conventions")."""
 _CDK_OWN = re.compile("[:@]|^cli-telemetry$")
 """The context keys that the CDK and its command line read themselves."""
 
@@ -85,6 +87,11 @@ def _duration(value: object) -> object:
     if not match:
         raise ValueError("write seconds, minutes or hours, as in 90s, 15m or 1h")
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2] or "s"])
+
+
+def _number(value: object) -> object:
+    """Read a number written as text, which a choice between numbers does not do by itself."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value) else value
 
 
 def _duration_text(value: timedelta) -> str:
@@ -166,7 +173,7 @@ class Settings(BaseModel):
         False, description="Refuse deletion of database and load balancer"
     )
     access_logs: bool = Field(False, description="Keep the load balancers' access logs in S3")
-    health_check_interval: Literal[10, 30] = Field(
+    health_check_interval: Annotated[Literal[10, 30], BeforeValidator(_number)] = Field(
         10, description="Seconds between Route 53 health checks (10 or 30)"
     )
     health_check_failures: int = Field(
@@ -307,6 +314,11 @@ class Settings(BaseModel):
             )
         if not re.fullmatch(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", self.instance_type):
             raise ValueError(f"instanceType {self.instance_type!r} is not an instance type")
+        if _ARM.match(self.instance_type):
+            raise ValueError(
+                f"instanceType {self.instance_type!r} has ARM processors, and the instances' image "
+                "is for x86_64: choose a type without a g after its generation (m7i.large)"
+            )
         if not re.fullmatch(r"db\.[a-z][a-z0-9-]*\.[a-z0-9-]+", self.database_instance_class):
             raise ValueError(
                 f"databaseInstanceClass {self.database_instance_class!r} is not a class of RDS "

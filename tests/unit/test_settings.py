@@ -50,6 +50,10 @@ class TestLayers:
             assert (resolved.settings.az_count, resolved.origins["azCount"]) == (value, origin)
             del layers[layer]
 
+    def test_a_number_may_be_text_even_where_only_some_are_allowed(self) -> None:
+        resolved = resolve(environ={"STANDBY_HEALTH_CHECK_INTERVAL": "30"})
+        assert resolved.settings.health_check_interval == 30
+
     def test_a_preset_comes_after_what_the_user_says_and_before_the_defaults(self) -> None:
         resolved = resolve(flags={"preset": "prod"}, environ={"STANDBY_MAX_CAPACITY": "8"})
         assert resolved.settings.max_capacity == 8
@@ -145,6 +149,8 @@ class TestRefusals:
             ({"databaseInstanceClass": "t4g.medium"}, "not a class of RDS"),
             ({"databaseName": "my-app"}, "underscores"),
             ({"instanceType": "large"}, "not an instance type"),
+            ({"instanceType": "m7g.large"}, "ARM processors"),
+            ({"healthCheckInterval": "20"}, "10 or 30"),
             ({"preset": "prod", "backupRetentionDays": 6}, "below the 7"),
             ({"preset": "test"}, "'dev' or 'prod'"),
             ({"domainName": "-bad-.org"}, "not a lower-case domain name"),
