@@ -16,7 +16,7 @@ import { LOG_RETENTION, REMOVAL_POLICY } from './retention';
 import { keyAlias, POSTGRESQL } from './security';
 import type { Settings } from './settings';
 
-const ENGINE_VERSION = '16.13';
+const ENGINE_VERSION = '16.15';
 const PARAMETER_FAMILY = 'postgres16';
 const MASTER_USERNAME = 'standby';
 const EXPORTED_LOGS = ['postgresql', 'upgrade'];

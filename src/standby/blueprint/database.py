@@ -24,9 +24,9 @@ from standby.blueprint.retention import LOG_RETENTION, removal_policy, snapshot_
 from standby.blueprint.security import POSTGRESQL, key_alias
 from standby.settings import Settings
 
-ENGINE_VERSION = "16.13"
-"""The newest minor version of 16 that RDS offers (aws-cdk-lib 2.275 ``PostgresEngineVersion``,
-and the DescribeDBEngineVersions data of cfn-lint 1.58). 16 is the major version the twin runs."""
+ENGINE_VERSION = "16.15"
+"""The newest minor version of 16 that RDS offers (by the DescribeDBEngineVersions data of cfn-lint
+1.58; the constants of aws-cdk-lib lag behind). 16 is the major version the twin runs."""
 PARAMETER_FAMILY = "postgres16"
 MASTER_USERNAME = "standby"
 EXPORTED_LOGS = ("postgresql", "upgrade")
