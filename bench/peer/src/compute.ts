@@ -126,7 +126,7 @@ export class ComputeStack extends Stack {
       defaultInstanceWarmup: WARMUP,
       healthChecks: autoscaling.HealthChecks.withAdditionalChecks({
         additionalTypes: [autoscaling.AdditionalHealthCheckType.ELB],
-        gracePeriod: Duration.minutes(5),
+        gracePeriod: BOOT_TIMEOUT,
       }),
       signals: autoscaling.Signals.waitForMinCapacity({ timeout: BOOT_TIMEOUT }),
       updatePolicy: autoscaling.UpdatePolicy.rollingUpdate({

@@ -255,10 +255,11 @@ class ComputeStack(Stack):
             min_capacity=min_capacity,
             max_capacity=self._settings.max_capacity,
             default_instance_warmup=Duration.minutes(WARMUP_MINUTES),
-            # The grace period covers a boot; an instance that is healthy earlier serves earlier.
+            # As patient as the deployment is: an instance replaced while it boots would report its
+            # end as a failure, and roll the deployment back. One healthy earlier serves earlier.
             health_checks=autoscaling.HealthChecks.with_additional_checks(
                 additional_types=[autoscaling.AdditionalHealthCheckType.ELB],
-                grace_period=Duration.minutes(5),
+                grace_period=Duration.minutes(BOOT_MINUTES),
             ),
             signals=autoscaling.Signals.wait_for_min_capacity(
                 timeout=Duration.minutes(BOOT_MINUTES)

@@ -25,6 +25,12 @@ def variant(request: pytest.FixtureRequest, assembly: Callable[..., Assembly]) -
     return assembly(resolve(flags=request.param, environ={}).settings)
 
 
+@pytest.fixture(scope="session", params=["dev, new zone", "prod, own zone"])
+def named(request: pytest.FixtureRequest, assembly: Callable[..., Assembly]) -> Assembly:
+    """Every variant with a domain in turn."""
+    return assembly(resolve(flags=VARIANTS[request.param], environ={}).settings)
+
+
 @pytest.fixture(scope="session")
 def every_variant(assembly: Callable[..., Assembly]) -> list[Assembly]:
     """All variants at once, for tools that are slow to start."""
