@@ -9,7 +9,7 @@ the region that is lost. docs/adr/0003 tells why it is built from these parts.
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, Fn, Stack
+from aws_cdk import CfnOutput, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_route53 as route53
@@ -51,6 +51,9 @@ class DnsZoneStack(Stack):
             zone_name=str(settings.domain_name),
             accelerated_recovery_enabled=True,
         )
+        # It outlives its stack: Certificate Manager leaves its validation records behind, so that
+        # CloudFormation cannot delete the zone, and another would have other name servers.
+        self.zone.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         CfnOutput(self, "NameServers", value=Fn.join(" ", self.zone.hosted_zone_name_servers or []))
 
 
