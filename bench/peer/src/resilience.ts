@@ -30,7 +30,7 @@ const COMPONENTS: Record<string, [title: string, type: string]> = {
   'AWS::AutoScaling::AutoScalingGroup': ['instances', 'AWS::ResilienceHub::ComputeAppComponent'],
   'AWS::RDS::DBInstance': ['databases', 'AWS::ResilienceHub::DatabaseAppComponent'],
   'AWS::EFS::FileSystem': ['files', 'AWS::ResilienceHub::StorageAppComponent'],
-  'AWS::Route53::HealthCheck': ['dns', 'AWS::ResilienceHub::NetworkingAppComponent'],
+  'AWS::Route53::RecordSet': ['dns', 'AWS::ResilienceHub::NetworkingAppComponent'],
 };
 
 export interface ResilienceStackProps extends StackProps {
@@ -146,7 +146,13 @@ export class ResilienceStack extends Stack {
               conditions: inVpc,
             }),
             new iam.PolicyStatement({
-              actions: ['ec2:DescribeNetworkAcls', 'ec2:DescribeSubnets', 'ec2:DescribeVpcs'],
+              actions: [
+                'ec2:DescribeManagedPrefixLists',
+                'ec2:DescribeNetworkAcls',
+                'ec2:DescribeSubnets',
+                'ec2:DescribeVpcs',
+                'ec2:GetManagedPrefixListEntries',
+              ],
               resources: ['*'],
             }),
             new iam.PolicyStatement({
@@ -165,8 +171,8 @@ export class ResilienceStack extends Stack {
     const anyAcl = `Resource::arn:aws:ec2:${this.region}:<AWS::AccountId>:network-acl/*`;
     acknowledge(role, {
       'AwsSolutions-IAM5[Resource::*]':
-        'Actions that know no resources: they describe ' +
-        "the network, and set up the delivery of the experiment's log.",
+        'Actions that only describe the network, or that ' +
+        "know no resources: they set up the delivery of the experiment's log.",
       [`AwsSolutions-IAM5[${anyAcl}]`]:
         'The ACL comes into being during the experiment. ' +
         'Conditions hold the role to this VPC and to ACLs tagged managedByFIS.',
@@ -230,7 +236,7 @@ function templateBody(stacks: Stack[]): string {
         continue;
       }
       const logicalId = stack.resolve(construct.logicalId) as string;
-      const name = `${stack.stackName}-${logicalId}`;
+      const name = `${stack.node.id}-${logicalId}`;
       resources.push({
         logicalResourceId: { identifier: logicalId, logicalStackName: stack.stackName },
         type: construct.cfnResourceType,

@@ -44,10 +44,11 @@ COMPONENTS: Mapping[type[CfnResource], tuple[str, str]] = {
     autoscaling.CfnAutoScalingGroup: ("instances", "AWS::ResilienceHub::ComputeAppComponent"),
     rds.CfnDBInstance: ("databases", "AWS::ResilienceHub::DatabaseAppComponent"),
     efs.CfnFileSystem: ("files", "AWS::ResilienceHub::StorageAppComponent"),
-    route53.CfnHealthCheck: ("dns", "AWS::ResilienceHub::NetworkingAppComponent"),
+    route53.CfnRecordSet: ("dns", "AWS::ResilienceHub::NetworkingAppComponent"),
 }
-"""What Resilience Hub assesses. The resources of both regions share a component: that is how it
-learns that one stands in for the other (user guide, "Grouping resources in an AppComponent")."""
+"""What Resilience Hub assesses, of the types it supports. The resources of both regions share a
+component: that is how it learns that one stands in for the other (user guide, "Grouping resources
+in an AppComponent")."""
 
 
 class ResilienceStack(Stack):
@@ -169,8 +170,8 @@ class ResilienceStack(Stack):
         """Let FIS swap the network ACLs of these subnets for its own, and log what it does.
 
         FIS copies an ACL, tags the copy ``managedByFIS``, adds the denials and puts it in place of
-        the original; see its user guide, "aws:network:disrupt-connectivity". The actions on ``*``
-        know no resources.
+        the original; the actions are those its reference lists for disrupt-connectivity. The ones
+        on ``*`` describe the network or know no resources.
         """
         acls = self._ec2_arn("network-acl", "*")
         vpc_arn = self._ec2_arn("vpc", vpc.vpc_id)
@@ -214,9 +215,11 @@ class ResilienceStack(Stack):
                         ),
                         iam.PolicyStatement(
                             actions=[
+                                "ec2:DescribeManagedPrefixLists",
                                 "ec2:DescribeNetworkAcls",
                                 "ec2:DescribeSubnets",
                                 "ec2:DescribeVpcs",
+                                "ec2:GetManagedPrefixListEntries",
                             ],
                             resources=["*"],
                         ),
@@ -237,8 +240,8 @@ class ResilienceStack(Stack):
         acknowledge(
             role,
             {
-                "AwsSolutions-IAM5[Resource::*]": "Actions that know no resources: they describe "
-                "the network, and set up the delivery of the experiment's log.",
+                "AwsSolutions-IAM5[Resource::*]": "Actions that only describe the network, or that "
+                "know no resources: they set up the delivery of the experiment's log.",
                 f"AwsSolutions-IAM5[{any_acl}]": "The ACL comes into being during the experiment. "
                 "Conditions hold the role to this VPC and to ACLs tagged managedByFIS.",
             },
@@ -317,17 +320,17 @@ def _template_body(stacks: Sequence[Stack]) -> str:
         }
     }
     for stack in stacks:
-        stack_name = stack.stack_name
         for construct in stack.node.find_all():
             if (component := COMPONENTS.get(type(construct))) is None:
                 continue
             logical_id = stack.resolve(construct.logical_id)
-            name = f"{stack_name}-{logical_id}"
+            # Without the root's name, or a long suffix would exceed the 60 characters of a name.
+            name = f"{stack.node.id}-{logical_id}"
             resources.append(
                 {
                     "logicalResourceId": {
                         "identifier": logical_id,
-                        "logicalStackName": stack_name,
+                        "logicalStackName": stack.stack_name,
                     },
                     "type": construct.cfn_resource_type,
                     "name": name,
