@@ -147,7 +147,7 @@ def expect(ok: bool, expected: str, seen: object) -> Verdict:
 def expect_fields(record: Mapping[str, Any], **wanted: object) -> Verdict:
     """Give a verdict on the fields of a record: each must equal what is wanted."""
     seen = {name: record.get(name) for name in wanted}
-    return Verdict(seen == wanted, words(wanted), words(seen))
+    return Verdict(seen == wanted, _words(wanted), _words(seen))
 
 
 def expect_faultless(
@@ -161,15 +161,15 @@ def expect_faultless(
     return Verdict(not found, expected, seen)
 
 
-def words(value: object) -> str:
+def _words(value: object) -> str:
     """Put what an API answers into words: fields by name, and no brackets or quotes."""
     match value:
         case None:
             return "absent"
         case Mapping():
-            return ", ".join(f"{name} {words(each)}" for name, each in value.items()) or "none"
+            return ", ".join(f"{name} {_words(each)}" for name, each in value.items()) or "none"
         case list() | tuple():
-            return " and ".join(map(words, value)) or "none"
+            return " and ".join(map(_words, value)) or "none"
     return str(value)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from standby.verify.outputs import Side
-from standby.verify.probe import Verdict, expect, expect_faultless, expect_fields, probe, words
+from standby.verify.probe import Verdict, expect, expect_faultless, expect_fields, probe
 from standby.verify.probes.network import subnets
 from standby.verify.site import Site, only
 

@@ -94,7 +94,7 @@ def rules_described(site: Site) -> Verdict:
     """Every rule of every security group says what it is for."""
     groups = [group for group in security_groups(site) if group["GroupName"] != "default"]
     faults = [
-        f"{group['GroupId']} has a rule for {words(rule)} without a description"
+        f"{group['GroupId']} has a rule for {_traffic(rule)} without a description"
         for group in groups
         for rule in (*group["IpPermissions"], *group["IpPermissionsEgress"])
         for end in ends(rule)
@@ -155,7 +155,7 @@ def closed_to_all_but(site: Site, group_ids: list[str], port: int) -> Verdict:
     groups = [group for group in security_groups(site) if group["GroupId"] in group_ids]
     networks = [IPv4Network(each.output("VpcCidr")) for each in (site, site.other)]
     faults = [
-        f"{group['GroupId']} admits {words(rule)} from {_name(end)}"
+        f"{group['GroupId']} admits {_traffic(rule)} from {_name(end)}"
         for group in groups
         for rule in group["IpPermissions"]
         for end in ends(rule)
@@ -163,7 +163,7 @@ def closed_to_all_but(site: Site, group_ids: list[str], port: int) -> Verdict:
         or not _is_within(end, networks)
     ]
     faults += [
-        f"{group['GroupId']} lets out {words(rule)}"
+        f"{group['GroupId']} lets out {_traffic(rule)}"
         for group in groups
         for rule in group["IpPermissionsEgress"]
         if not _is_dead_end(rule)
@@ -171,7 +171,7 @@ def closed_to_all_but(site: Site, group_ids: list[str], port: int) -> Verdict:
     return expect_faultless(f"only port {port} of both networks in, nothing out", groups, faults)
 
 
-def words(rule: dict[str, Any]) -> str:
+def _traffic(rule: dict[str, Any]) -> str:
     """Name a security group rule's protocol and ports."""
     if rule["IpProtocol"] == "-1":
         return "everything"
