@@ -54,12 +54,13 @@ class Gateway:
         return self._forward(environ, start_response)
 
     def _forward(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        body = _buffer(environ)
         try:
             answer: Iterable[bytes] = self._moto(environ, start_response)
         except Exception as error:  # moto raises at what it lacks; a client needs an answer
             log.debug("moto failed", exc_info=True)
-            text = f"<Error><Code>NotImplemented</Code><Message>{error}</Message></Error>"
-            return Response(text, 501, content_type="text/xml")(environ, start_response)
+            environ["wsgi.input"] = io.BytesIO(body)
+            return _unanswered(environ, error)(environ, start_response)
         return answer
 
     def _answer(
@@ -128,6 +129,26 @@ def _run(function: Operation, call: Call) -> Mapping[str, Any] | Exception:
     except Exception as error:  # the boundary of the API: a defect of ours is a 500, not a hang
         log.exception("the twin failed in %s", function.__name__)
         return ServiceError("InternalFailure", f"the twin failed: {error!r}")
+
+
+def _unanswered(environ: Environ, error: Exception) -> Response:
+    """Tell a client, in its own protocol, that nobody here answers what it asks."""
+    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    request = Request(environ)
+    for service in _services_by_signing_name().get(scope["service"], ()) if scope else ():
+        try:
+            model, _ = get_service_router(service).match(request)
+        except (NotFound, NotImplementedError):
+            continue
+        protocol = determine_request_protocol(get_service_model(service), request.content_type)
+        serializer = get_serializer_class(service, protocol)(operation_model=model)
+        refusal = ServiceError(
+            "NotImplemented", f"the twin cannot answer {service}:{model.name}: {error}"
+        )
+        answer = serializer.serialize(refusal)
+        return Response(answer["body"], 501, answer["headers"])
+    text = f"<Error><Code>NotImplemented</Code><Message>{error}</Message></Error>"
+    return Response(text, 501, content_type="text/xml")
 
 
 def _buffer(environ: Environ) -> bytes:

@@ -69,6 +69,8 @@ def operation(service: str, name: str) -> Callable[[Operation], Operation]:
 def registered() -> Mapping[tuple[str, str], Operation]:
     """Load every module of operations, then give them all by service and name."""
     import standby.twin.cloudformation.api
+    import standby.twin.cloudformation.change_sets
+    import standby.twin.cloudformation.descriptions
     import standby.twin.services
 
     standby.twin.services.load()

@@ -4,41 +4,34 @@ Source of the order of things and of the status names: CloudFormation user guide
 status codes" and "Understand update behaviors of stack resources".
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from standby.assembly.intrinsics import NO_VALUE, TemplateError, evaluate
+from standby.assembly.intrinsics import TemplateError
+from standby.twin.cloudformation.plan import changed
 from standby.twin.cloudformation.schema import resource_schema
 from standby.twin.cloudformation.signals import await_signals, seconds
-from standby.twin.cloudformation.stacks import Change, Deployment, Stack, StackResource, StackStore
-from standby.twin.cloudformation.template import StackScope, Surroundings
+from standby.twin.cloudformation.stacks import (
+    AfterFailure,
+    Deployment,
+    Stack,
+    StackResource,
+    StackStore,
+    now,
+)
+from standby.twin.cloudformation.surroundings import reason, surroundings
+from standby.twin.cloudformation.template import StackScope
 from standby.twin.handlers import Created, Properties, Resource, handler_for
 
 if TYPE_CHECKING:
     from standby.twin.twin import Twin
 
 log = logging.getLogger(__name__)
-
-
-class _Pending(Mapping[str, str]):
-    """The attributes of a resource that does not exist yet: known after execution."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getitem__(self, key: str) -> str:
-        return f"<{self._name}.{key}: known after deployment>"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 @dataclass(frozen=True)
@@ -55,103 +48,65 @@ class Engine:
     def __init__(self, twin: "Twin", stack: Stack) -> None:
         self._twin = twin
         self._stack = stack
-        self._around = _surroundings(twin, stack)
+        self._imported: set[str] = set()
+        around = surroundings(twin, stack)
 
-    def plan(self, deployment: Deployment) -> list[Change]:
-        """Say what deploying would do to each resource, without doing it.
+        def export(name: str) -> Any:
+            self._imported.add(name)
+            return around.export(name)
 
-        Raises:
-            TemplateError: The template cannot be deployed.
-        """
-        renewed: set[str] = set()
-        touched: set[str] = set()
+        self._around = replace(around, export=export)
 
-        def attributes(name: str) -> tuple[str, Mapping[str, Any]]:
-            current = self._stack.resources.get(name)
-            if current is None or name in renewed:
-                return f"<{name}: known after deployment>", _Pending(name)
-            known = _Pending(name) if name in touched else current.attributes
-            return current.physical_id, known
-
-        scope = self._scope(deployment, attributes)
-        template, changes = deployment.template, []
-        kept = [name for name in template.order if scope.included(name)]
-        for name in kept:
-            kind = template.resources[name]["Type"]
-            handler_for(kind)
-            wanted = template.resources[name].get("Properties", {})
-            resource_schema(kind).check(wanted, name)
-            current = self._stack.resources.get(name)
-            if current is None:
-                renewed.add(name)
-                changes.append(Change("Add", name, kind))
-                continue
-            foreseen = _foreseen(wanted, scope)
-            different = _different(current.properties, foreseen)
-            if current.type != kind or different:
-                schema = resource_schema(kind)
-                anew = current.type != kind or schema.replaced(current.properties, foreseen)
-                (renewed if anew else touched).add(name)
-                changes.append(
-                    Change(
-                        "Modify", name, kind, current.physical_id, anew, tuple(sorted(different))
-                    )
-                )
-        changes += [
-            Change("Remove", name, current.type, current.physical_id)
-            for name, current in self._stack.resources.items()
-            if name not in kept
-        ]
-        return changes
-
-    def create(self, deployment: Deployment, *, rollback: bool) -> None:
-        """Create every resource; when one fails, delete what was made (unless told not to)."""
+    def create(self, deployment: Deployment, after_failure: AfterFailure) -> None:
+        """Create every resource; when one fails, do as ``after_failure`` says."""
         stack = self._stack
         stack.record(None, "CREATE_IN_PROGRESS", "User Initiated")
         done: list[_Done] = []
         try:
             self._apply(deployment, done)
         except _OperationFailedError as failure:
-            if not rollback:
-                stack.record(None, "CREATE_FAILED", str(failure))
-                return
-            stack.record(None, "ROLLBACK_IN_PROGRESS", f"{failure} Rollback requested by user.")
-            clean = self._undo(done)
-            stack.record(None, "ROLLBACK_COMPLETE" if clean else "ROLLBACK_FAILED")
+            match after_failure.action:
+                case "DO_NOTHING":
+                    stack.record(None, "CREATE_FAILED", str(failure))
+                case "DELETE":
+                    stack.record(None, "CREATE_FAILED", f"{failure} Delete requested by user.")
+                    self.delete()
+                case _:
+                    why = f"{failure} Rollback requested by user."
+                    stack.record(None, "ROLLBACK_IN_PROGRESS", why)
+                    clean = self._undo(done, after_failure)
+                    stack.record(None, "ROLLBACK_COMPLETE" if clean else "ROLLBACK_FAILED")
             return
         stack.record(None, "CREATE_COMPLETE")
 
-    def update(self, deployment: Deployment, *, rollback: bool) -> None:
+    def update(self, deployment: Deployment, after_failure: AfterFailure) -> None:
         """Make the stack equal to ``deployment``; when that fails, bring the old state back."""
         stack = self._stack
+        stack.updated = now()
         stack.record(None, "UPDATE_IN_PROGRESS", "User Initiated")
         former = stack.deployment
         done: list[_Done] = []
         try:
             self._apply(deployment, done)
         except _OperationFailedError as failure:
-            if not rollback:
+            if after_failure.action == "DO_NOTHING":
                 stack.record(None, "UPDATE_FAILED", str(failure))
                 return
             stack.record(None, "UPDATE_ROLLBACK_IN_PROGRESS", str(failure))
-            clean = self._undo(done)
             stack.deployment = former
+            clean = self._undo(done, after_failure)
             stack.record(None, "UPDATE_ROLLBACK_COMPLETE" if clean else "UPDATE_ROLLBACK_FAILED")
             return
         stack.record(None, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        replaced = [
-            act.before
-            for act in reversed(done)
-            if act.before and act.before.physical_id != act.after.physical_id
-        ]
         scope = self._scope(deployment, self._existing)
         removed = [
             resource
             for name, resource in reversed(list(stack.resources.items()))
             if name not in deployment.template.resources or not scope.included(name)
         ]
-        for resource in replaced:
-            self._delete_resource(resource)
+        for act in reversed(done):
+            if act.before and act.before.physical_id != act.after.physical_id:
+                self._delete_resource(act.before, act.after.replace_policy)
         for resource in removed:
             if self._delete_resource(resource):
                 del stack.resources[resource.logical_id]
@@ -174,7 +129,8 @@ class Engine:
             reason = f"The following resource(s) failed to delete: [{', '.join(failed)}]."
             stack.record(None, "DELETE_FAILED", reason)
         else:
-            stack.outputs = []
+            stack.outputs, stack.imports = [], frozenset()
+            stack.deleted = now()
             stack.record(None, "DELETE_COMPLETE")
 
     def _apply(self, deployment: Deployment, done: list[_Done]) -> None:
@@ -186,6 +142,7 @@ class Engine:
         stack = self._stack
         scope = self._scope(deployment, self._existing)
         stack.deployment = deployment
+        self._imported.clear()
         for name in deployment.template.order:
             if not scope.included(name):
                 continue
@@ -193,16 +150,19 @@ class Engine:
             after = StackResource(name, deployment.template.resources[name]["Type"])
             act = "UPDATE" if before else "CREATE"
             try:
+                schema = resource_schema(after.type)
+                after.properties = schema.normalized(scope.properties(name))
                 after.deletion_policy = scope.deletion_policy(name)
-                after.properties = scope.properties(name)
-                if before and (before.type, before.properties) == (after.type, after.properties):
+                after.replace_policy = scope.replace_policy(name)
+                after.tags = deployment.tags if schema.taggable else {}
+                if before and (before.properties, before.tags) == (after.properties, after.tags):
                     before.deletion_policy = after.deletion_policy
                     continue
-                resource_schema(after.type).check(after.properties, name)
+                schema.check(after.properties, name)
                 after.policies = scope.policies(name)
                 self._make(before, after, after.policies)
             except _EXPECTED as error:
-                stack.record(after, f"{act}_FAILED", _reason(error))
+                stack.record(after, f"{act}_FAILED", reason(error))
                 if after.physical_id and before is None:
                     stack.resources[name] = after
                     done.append(_Done(None, after))
@@ -216,21 +176,22 @@ class Engine:
             done.append(_Done(before, after))
             stack.record(after, f"{act}_COMPLETE")
         try:
-            stack.outputs = scope.outputs()
+            outputs = scope.outputs()
         except TemplateError as error:
             raise _OperationFailedError(f"{error}.") from error
+        store = self._twin.store(StackStore, stack.region)
+        with store.lock:
+            if conflict := store.conflict(stack, outputs) or store.unreleased(stack, outputs):
+                raise _OperationFailedError(conflict)
+            stack.outputs, stack.imports = outputs, frozenset(self._imported)
 
     def _make(
         self, before: StackResource | None, after: StackResource, policies: Mapping[str, Any]
     ) -> None:
         """Bring one resource about: created, updated in place, or created anew to replace."""
         stack, handler = self._stack, handler_for(after.type)
-        in_place = (
-            before is not None
-            and before.type == after.type
-            and not resource_schema(after.type).replaced(before.properties, after.properties)
-        )
-        if before and in_place:
+        schema = resource_schema(after.type)
+        if before and not schema.replaced(before.properties, after.properties):
             after.physical_id = before.physical_id
             stack.record(after, "UPDATE_IN_PROGRESS")
             made = self._call(handler.update, after, before, policies)
@@ -256,17 +217,18 @@ class Engine:
         policies: Mapping[str, Any],
     ) -> Created:
         resource = self._resource(after, before, policies)
-        made = act(resource)
+        with _defects_named(after):
+            made = act(resource)
         # What an update leaves as it was has been read when the resource was created.
-        changed = _different(before.properties if before else {}, after.properties)
-        if unread := resource.properties.unread() & changed:
+        different = changed(before.properties if before else {}, after.properties)
+        if unread := resource.properties.unread() & different:
             after.physical_id = made.physical_id
             raise TemplateError(
                 f"the twin does not support {', '.join(sorted(unread))} of {after.type}"
             )
         return made
 
-    def _undo(self, done: list[_Done]) -> bool:
+    def _undo(self, done: list[_Done], after_failure: AfterFailure) -> bool:
         """Undo what was done, the last first; say whether all of it could be undone."""
         stack, clean = self._stack, True
         for act in reversed(done):
@@ -275,12 +237,12 @@ class Engine:
                 try:
                     self._call(handler_for(before.type).update, before, after, before.policies)
                 except _EXPECTED as error:
-                    stack.record(before, "UPDATE_FAILED", _reason(error))
+                    stack.record(before, "UPDATE_FAILED", reason(error))
                     clean = False
                     continue
                 stack.resources[before.logical_id] = before
                 stack.record(before, "UPDATE_COMPLETE")
-            elif self._delete_resource(replace(after, deletion_policy="Delete")):
+            elif self._delete_resource(after, after_failure.policy(after, before)):
                 if before is None:
                     del stack.resources[after.logical_id]
                 else:
@@ -289,18 +251,19 @@ class Engine:
                 clean = False
         return clean
 
-    def _delete_resource(self, resource: StackResource) -> bool:
-        """Delete one resource as its policy says; say whether it is off the stack's hands."""
-        stack = self._stack
-        if resource.deletion_policy in {"Retain", "RetainExceptOnCreate"}:
+    def _delete_resource(self, resource: StackResource, policy: str = "") -> bool:
+        """Delete one resource as a policy says, by default its own; say whether it has left."""
+        stack, policy = self._stack, policy or resource.deletion_policy
+        if policy in {"Retain", "RetainExceptOnCreate"}:
             stack.record(resource, "DELETE_SKIPPED")
             return True
         stack.record(resource, "DELETE_IN_PROGRESS")
-        policies = {"DeletionPolicy": resource.deletion_policy}
+        act = handler_for(resource.type).delete
         try:
-            handler_for(resource.type).delete(self._resource(resource, None, policies))
+            with _defects_named(resource):
+                act(self._resource(resource, None, {"DeletionPolicy": policy}))
         except _EXPECTED as error:
-            stack.record(resource, "DELETE_FAILED", _reason(error))
+            stack.record(resource, "DELETE_FAILED", reason(error))
             return False
         stack.record(resource, "DELETE_COMPLETE")
         return True
@@ -350,7 +313,8 @@ class Engine:
             previous=before.properties if before else {},
             physical_id=wanted.physical_id,
             attributes=before.attributes if before else wanted.attributes,
-            tags=tuple({"Key": k, "Value": v} for k, v in stack.deployment.tags.items()),
+            tags=_as_tags(stack.deployment.tags),
+            previous_tags=_as_tags(before.tags if before else {}),
             policies=policies,
         )
 
@@ -362,88 +326,17 @@ class _OperationFailedError(Exception):
 _EXPECTED = (ClientError, BotoCoreError, TemplateError)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        problem = error.response.get("Error", {})
-        return f"{problem.get('Message')} ({error.operation_name}: {problem.get('Code')})"
-    return str(error)
-
-
-def _foreseen(properties: Mapping[str, Any], scope: StackScope) -> dict[str, Any]:
-    """Evaluate properties as far as they are known before execution."""
-    found = {}
-    for key, value in properties.items():
-        try:
-            found[key] = evaluate(value, scope)
-        except TemplateError:
-            found[key] = "<known after deployment>"
-    return {key: value for key, value in found.items() if value is not NO_VALUE}
-
-
-def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(key for key in {*before, *after} if before.get(key) != after.get(key))
-
-
-def _surroundings(twin: "Twin", stack: Stack) -> Surroundings:
-    def export(name: str) -> str:
-        exports = twin.store(StackStore, stack.region).exports()
-        if name not in exports:
-            raise TemplateError(f"No export named {name} found.")
-        return exports[name][1]
-
-    def stack_output(name: str, region: str | None, key: str) -> str:
-        region = region or stack.region
-        other = twin.store(StackStore, region).find(name)
-        value = other.output(key) if other else None
-        if value is None:
-            what = f"output {key!r}" if other else "stack"
-            raise TemplateError(f"Fn::GetStackOutput: {name} in {region} has no such {what}")
-        return value
-
-    def zones(region: str) -> list[str]:
-        answer = twin.client("ec2", region).describe_availability_zones()
-        return [zone["ZoneName"] for zone in answer["AvailabilityZones"]]
-
-    return Surroundings(
-        region=stack.region,
-        account=stack.account,
-        stack_name=stack.name,
-        stack_id=stack.id,
-        export=export,
-        stack_output=stack_output,
-        zones=zones,
-        dynamic_reference=lambda service, key: _dynamic_reference(twin, stack.region, service, key),
-    )
-
-
-def _dynamic_reference(twin: "Twin", region: str, service: str, key: str) -> str:
-    """Resolve ``{{resolve:...}}`` (CloudFormation user guide, "Dynamic references")."""
+@contextmanager
+def _defects_named(resource: StackResource) -> Iterator[None]:
+    """Let a defect of a handler fail its resource, so that the stack rolls back as it should."""
     try:
-        if service in {"ssm", "ssm-secure"}:
-            answer = twin.client("ssm", region).get_parameter(Name=key, WithDecryption=True)
-            return str(answer["Parameter"]["Value"])
-        if service == "secretsmanager":
-            return _secret_value(twin, region, key)
-    except ClientError as error:
-        raise TemplateError(f"{{{{resolve:{service}:{key}}}}}: {_reason(error)}") from None
-    raise TemplateError(f"unknown dynamic reference {{{{resolve:{service}:{key}}}}}")
+        yield
+    except _EXPECTED:
+        raise
+    except Exception as error:
+        log.exception("the handler of %s failed", resource.type)
+        raise TemplateError(f"the twin failed: {error!r}") from error
 
 
-def _secret_value(twin: "Twin", region: str, key: str) -> str:
-    head = 7 if key.startswith("arn:") else 1
-    parts = key.split(":")
-    secret_id, rest = ":".join(parts[:head]), parts[head:]
-    kind, field, stage, version = (rest + [""] * 4)[:4]
-    wanted = {"VersionStage": stage, "VersionId": version}
-    answer = twin.client("secretsmanager", region).get_secret_value(
-        SecretId=secret_id, **{name: value for name, value in wanted.items() if value}
-    )
-    text = str(answer["SecretString"])
-    if kind not in {"", "SecretString"}:
-        raise TemplateError(f"secret {secret_id}: only SecretString can be resolved, not {kind!r}")
-    if not field:
-        return text
-    values = json.loads(text)
-    if field not in values:
-        raise TemplateError(f"secret {secret_id} has no key {field!r}")
-    return str(values[field])
+def _as_tags(tags: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
+    return tuple({"Key": key, "Value": value} for key, value in tags.items())

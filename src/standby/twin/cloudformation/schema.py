@@ -7,7 +7,7 @@ change, so the twin refuses what AWS would refuse.
 import functools
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,15 @@ class ResourceSchema:
         paths = [pointer.removeprefix("/properties/").split("/") for pointer in pointers]
         return any(_at(before, path) != _at(after, path) for path in paths)
 
+    @property
+    def taggable(self) -> bool:
+        """Say whether the tags of a stack reach its resources of this type."""
+        return bool((self.document.get("tagging") or {}).get("taggable"))
+
     def check(self, properties: Mapping[str, Any], logical_id: str) -> None:
-        """Refuse unknown and missing properties, at any depth; functions may still be in them.
+        """Refuse unknown and missing properties and values of a wrong type, at any depth.
+
+        Functions may still be in them; what they come to is checked once it is known.
 
         Raises:
             TemplateError: The first problem, with the property's path.
@@ -40,12 +47,40 @@ class ResourceSchema:
         for problem in self._problems(properties, self.document, f"{logical_id} ({self.type})"):
             raise TemplateError(problem)
 
-    def _problems(self, value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    def normalized(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """Give properties with booleans and numbers that are written as text as what they are."""
+        found: dict[str, Any] = self._normalized(dict(properties), self.document)
+        return found
+
+    def _normalized(self, value: Any, schema: Mapping[str, Any]) -> Any:
         schema = self._resolved(schema)
         if isinstance(value, list) and "items" in schema:
+            return [self._normalized(item, schema["items"]) for item in value]
+        if isinstance(value, dict) and not is_function(value):
+            known = schema.get("properties", {})
+            return {k: self._normalized(v, known.get(k, {})) for k, v in value.items()}
+        kind = schema.get("type")
+        if (
+            isinstance(value, str)
+            and isinstance(kind, str)
+            and kind in _READ
+            and _FITS[kind](value)
+        ):
+            return _READ[kind](value)
+        return value
+
+    def _problems(self, value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
+        schema = self._resolved(schema)
+        if is_function(value) or (isinstance(value, str) and "{{resolve:" in value):
+            return
+        kinds = schema.get("type", ())
+        kinds = (kinds,) if isinstance(kinds, str) else kinds
+        if kinds and not any(_FITS[kind](value) for kind in kinds):
+            yield f"{path}: expected type: {' or '.join(kinds)}, found: {json.dumps(value)}"
+        elif isinstance(value, list) and "items" in schema:
             for index, item in enumerate(value):
                 yield from self._problems(item, schema["items"], f"{path}.{index}")
-        elif isinstance(value, dict) and "properties" in schema and not is_function(value):
+        elif isinstance(value, dict) and "properties" in schema:
             known = schema["properties"]
             for name, item in value.items():
                 if name in known:
@@ -63,6 +98,34 @@ class ResourceSchema:
                 lambda node, key: node[key], definition.split("/"), self.document
             )
         return schema
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "array": lambda value: isinstance(value, list),
+    "boolean": lambda value: str(value).lower() in {"true", "false"},
+    "integer": lambda value: (number := _number(value)) is not None and number.is_integer(),
+    "number": lambda value: _number(value) is not None,
+    "object": lambda value: isinstance(value, dict),
+    "string": _is_scalar,
+}
+"""Which values CloudFormation takes for a type: scalars may be written as text, or as numbers."""
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "boolean": lambda text: text.lower() == "true",
+    "integer": lambda text: int(float(text)),
+    "number": float,
+}
+"""How text becomes a value of a type that it fits."""
 
 
 def _at(value: Any, path: list[str]) -> Any:

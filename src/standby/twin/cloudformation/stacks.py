@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,13 @@ def now() -> datetime:
 
 @dataclass
 class StackResource:
-    """One resource that exists."""
+    """One resource that exists.
+
+    Attributes:
+        deletion_policy: What becomes of it when it leaves the stack.
+        replace_policy: What becomes of the one that it replaces.
+        tags: Those of the stack, if its type takes tags.
+    """
 
     logical_id: str
     type: str
@@ -26,6 +32,8 @@ class StackResource:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Any] = field(default_factory=dict)
     deletion_policy: str = "Delete"
+    replace_policy: str = "Delete"
+    tags: Mapping[str, str] = field(default_factory=dict)
     status: str = ""
     reason: str | None = None
     updated: datetime = field(default_factory=now)
@@ -77,6 +85,24 @@ class Deployment:
         return outputs[0] == outputs[1] and self.tags == other.tags
 
 
+@dataclass(frozen=True)
+class AfterFailure:
+    """What becomes of an operation that failed.
+
+    Attributes:
+        action: ``ROLLBACK``, ``DELETE`` or ``DO_NOTHING``.
+        retain_except_on_create: Delete what the operation itself made, whatever its policy says.
+    """
+
+    action: str = "ROLLBACK"
+    retain_except_on_create: bool = False
+
+    def policy(self, made: StackResource, before: StackResource | None) -> str:
+        """Say what becomes of a resource that the operation made, new or in place of another."""
+        retained = before is None and made.deletion_policy == "Retain"
+        return "Retain" if retained and not self.retain_except_on_create else "Delete"
+
+
 @dataclass
 class ChangeSet:
     """A reviewed change of one stack, not yet executed."""
@@ -90,7 +116,7 @@ class ChangeSet:
     status: str = "CREATE_COMPLETE"
     reason: str | None = None
     execution_status: str = "AVAILABLE"
-    rollback: bool = True
+    after_failure: AfterFailure = field(default_factory=AfterFailure)
     created: datetime = field(default_factory=now)
 
 
@@ -110,6 +136,7 @@ class Stack:
     deleted: datetime | None = None
     resources: dict[str, StackResource] = field(default_factory=dict)
     outputs: list[Mapping[str, str]] = field(default_factory=list)
+    imports: frozenset[str] = frozenset()
     events: list[Event] = field(default_factory=list)
     change_sets: dict[str, ChangeSet] = field(default_factory=dict)
     termination_protection: bool = False
@@ -121,6 +148,11 @@ class Stack:
     def busy(self) -> bool:
         """Say whether an operation runs on the stack."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+    def has_reached(self, deployment: Deployment, changes: Sequence[Change]) -> bool:
+        """Say whether the stack is already what a deployment, with these changes, would make it."""
+        unfinished = self.status.endswith("_FAILED")
+        return not (changes or unfinished) and self.deployment.agrees_with(deployment)
 
     def output(self, key: str) -> str | None:
         """Give the value of one output, or None."""
@@ -179,3 +211,33 @@ class StackStore:
             for output in stack.outputs
             if output.get("ExportName")
         }
+
+    def conflict(self, stack: Stack, outputs: Iterable[Mapping[str, str]]) -> str | None:
+        """Say which of a stack's coming exports another stack has already."""
+        exports = self.exports()
+        for output in outputs:
+            name = output.get("ExportName", "")
+            if name in exports and exports[name][0] is not stack:
+                other = exports[name][0].name
+                return f"Export with name {name} is already exported by stack {other}."
+        return None
+
+    def importers(self, export: str) -> list[Stack]:
+        """Give the stacks that an export is imported by."""
+        return [stack for stack in self.live() if export in stack.imports]
+
+    def unreleased(self, stack: Stack, outputs: Iterable[Mapping[str, str]]) -> str | None:
+        """Say which export of a stack is imported elsewhere and would not outlive a change.
+
+        Args:
+            stack: The exporting stack.
+            outputs: Its outputs after the change.
+        """
+        kept = {output.get("ExportName"): output["OutputValue"] for output in outputs}
+        for output in stack.outputs:
+            name = output.get("ExportName", "")
+            users = " and ".join(user.name for user in self.importers(name))
+            if users and kept.get(name) != output["OutputValue"]:
+                what = "update" if name in kept else "delete"
+                return f"Cannot {what} export {name} as it is in use by {users}."
+        return None

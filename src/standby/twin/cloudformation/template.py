@@ -2,6 +2,7 @@
 
 import graphlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,9 +153,7 @@ class Template:
                 values[name] = str(declaration["Default"])
             if name not in values:
                 raise TemplateError(f"Parameters: [{name}] must have values")
-            allowed = declaration.get("AllowedValues")
-            if allowed and values[name] not in map(str, allowed):
-                raise TemplateError(f"Parameter '{name}' must be one of AllowedValues")
+            _check_input(name, values[name], declaration)
         return values
 
     def parameter_values(
@@ -166,6 +165,43 @@ class Template:
             name: _typed(value, declared[name].get("Type", "String"), from_ssm)
             for name, value in inputs.items()
         }
+
+
+def _check_input(name: str, value: str, declaration: Mapping[str, Any]) -> None:
+    """Hold an input against what its parameter's declaration demands.
+
+    Raises:
+        TemplateError: It does not fit; the declaration may say why.
+    """
+    allowed, pattern = declaration.get("AllowedValues"), declaration.get("AllowedPattern")
+    problem = ""
+    if allowed and value not in map(str, allowed):
+        problem = f"must be one of AllowedValues: {', '.join(map(str, allowed))}"
+    elif pattern and not re.fullmatch(pattern, value):
+        problem = f"must match pattern {pattern}"
+    elif len(value) < int(declaration.get("MinLength", 0)):
+        problem = f"must contain at least {declaration['MinLength']} characters"
+    elif len(value) > int(declaration.get("MaxLength", len(value))):
+        problem = f"must contain at most {declaration['MaxLength']} characters"
+    elif declaration.get("Type") == "Number":
+        problem = _check_number(value, declaration)
+    if problem:
+        said = declaration.get("ConstraintDescription")
+        raise TemplateError(
+            f"Parameter '{name}' {f'failed to satisfy constraint: {said}' if said else problem}"
+        )
+
+
+def _check_number(value: str, declaration: Mapping[str, Any]) -> str:
+    try:
+        number = float(value)
+    except ValueError:
+        return "must be a number."
+    if number < float(declaration.get("MinValue", number)):
+        return f"must be a number not less than {declaration['MinValue']}"
+    if number > float(declaration.get("MaxValue", number)):
+        return f"must be a number not greater than {declaration['MaxValue']}"
+    return ""
 
 
 def _typed(value: str, kind: str, from_ssm: Callable[[str], str]) -> Any:
@@ -254,9 +290,18 @@ class StackScope:
         definition = self._template.resources[name]
         return {key: evaluate(definition[key], self) for key in POLICIES if key in definition}
 
-    def deletion_policy(self, name: str, key: str = "DeletionPolicy") -> str:
-        """Give the policy for deletion, or for the old one of a replacement."""
-        return str(evaluate(self._template.resources[name].get(key, "Delete"), self))
+    def deletion_policy(self, name: str) -> str:
+        """Say what becomes of a resource that leaves its stack."""
+        definition = self._template.resources[name]
+        of_cluster = "DBClusterIdentifier" in definition.get("Properties", {})
+        is_database = definition["Type"] == "AWS::RDS::DBInstance" and not of_cluster
+        default = "Snapshot" if is_database else "Delete"
+        return str(evaluate(definition.get("DeletionPolicy", default), self))
+
+    def replace_policy(self, name: str) -> str:
+        """Say what becomes of a resource that another one replaces."""
+        definition = self._template.resources[name]
+        return str(evaluate(definition.get("UpdateReplacePolicy", "Delete"), self))
 
     def outputs(self) -> list[Mapping[str, str]]:
         """Evaluate the template's outputs."""

@@ -17,7 +17,7 @@ import json
 import pkgutil
 import secrets
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -79,7 +79,8 @@ class Resource:
         previous: The properties before an update, else empty.
         physical_id: What ``create`` returned; empty before it.
         attributes: What ``create`` or the last ``update`` returned.
-        tags: The stack's tags and CloudFormation's own, for every resource that takes tags.
+        tags: The stack's tags, for every resource that takes tags.
+        previous_tags: Those before an update, else none.
         policies: CreationPolicy, UpdatePolicy and the like, evaluated.
     """
 
@@ -94,6 +95,7 @@ class Resource:
     physical_id: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[Mapping[str, str], ...] = ()
+    previous_tags: tuple[Mapping[str, str], ...] = ()
     policies: Mapping[str, Any] = field(default_factory=dict)
 
     def client(self, service: str, region: str | None = None) -> Any:
@@ -111,18 +113,20 @@ class Resource:
 
     def all_tags(self, key: str = "Tags") -> list[dict[str, str]]:
         """Merge the template's tags over the stack's, as CloudFormation propagates them."""
-        own = self.properties.get(key) or []
-        if isinstance(own, Mapping):
-            own = [{"Key": name, "Value": value} for name, value in own.items()]
-        merged = {tag["Key"]: tag["Value"] for tag in (*self.tags, *own)}
-        return [{"Key": name, "Value": value} for name, value in merged.items()]
+        return _merged(self.tags, self.properties.get(key))
 
     def dropped_tags(self, key: str = "Tags") -> list[str]:
-        """Name the tags that the template gave before an update and gives no more."""
-        before = self.previous.get(key) or []
+        """Name the tags that template and stack gave before an update and give no more."""
         kept = {tag["Key"] for tag in self.all_tags(key)}
-        names = before if isinstance(before, Mapping) else (tag["Key"] for tag in before)
-        return [name for name in names if name not in kept]
+        before = _merged(self.previous_tags, self.previous.get(key))
+        return [tag["Key"] for tag in before if tag["Key"] not in kept]
+
+
+def _merged(inherited: Iterable[Mapping[str, str]], own: Any) -> list[dict[str, str]]:
+    if isinstance(own, Mapping):
+        own = [{"Key": name, "Value": value} for name, value in own.items()]
+    merged = {tag["Key"]: tag["Value"] for tag in (*inherited, *(own or ()))}
+    return [{"Key": name, "Value": value} for name, value in merged.items()]
 
 
 class Handler:

@@ -7,7 +7,15 @@ Scaling", and "UpdatePolicy attribute".
 from dataclasses import replace
 from typing import Any
 
-from standby.twin.handlers import Configured, Created, Handler, Resource, gone_is_fine, handler
+from standby.twin.handlers import (
+    Configured,
+    Created,
+    Handler,
+    Properties,
+    Resource,
+    gone_is_fine,
+    handler,
+)
 from standby.twin.handlers.rolling_update import RollingUpdate, await_new_instances
 from standby.twin.shapes import call
 
@@ -112,7 +120,8 @@ class AutoScalingGroup(Configured):
             **self._settings(r),
         )
         kept = {tag["Key"] for tag in self._tags(r, name)}
-        dropped = [tag for tag in self._tags(r, name, r.previous) if tag["Key"] not in kept]
+        former = replace(r, tags=r.previous_tags, properties=Properties(r.previous))
+        dropped = [tag for tag in self._tags(former, name) if tag["Key"] not in kept]
         if dropped:
             scaling.delete_tags(Tags=dropped)
         scaling.create_or_update_tags(Tags=self._tags(r, name))
@@ -163,9 +172,9 @@ class AutoScalingGroup(Configured):
         return wanted
 
     @staticmethod
-    def _tags(r: Resource, name: str, properties: Any = None) -> list[dict[str, Any]]:
+    def _tags(r: Resource, name: str) -> list[dict[str, Any]]:
         """Give the group's tags in the API's terms; the stack's reach the instances as well."""
-        own = (r.properties if properties is None else properties).get("Tags", ())
+        own = r.properties.get("Tags", ())
         inherited = [{**tag, "PropagateAtLaunch": True} for tag in r.tags]
         merged = {tag["Key"]: tag for tag in (*inherited, *own)}
         return [
