@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from twin_stacks import PRIMARY, STANDBY, Deploy, DeploymentFailed
 
 
@@ -36,6 +37,8 @@ def test_a_nat_gateway_has_an_interface_in_no_group_and_takes_it_along(deploy: D
     ec2 = stack.client("ec2")
     (gateway,) = ec2.describe_nat_gateways(NatGatewayIds=[stack["Nat"]])["NatGateways"]
     assert gateway["State"] == "available"
+    unknown = [{"Name": "tag:Name", "Values": ["another"]}]
+    assert ec2.describe_nat_gateways(Filter=unknown)["NatGateways"] == []
     assert gateway["NatGatewayAddresses"][0]["PublicIp"] == stack["Address"]
     (interface,) = ec2.describe_network_interfaces()["NetworkInterfaces"]
     assert interface["Description"] == f"Interface for NAT Gateway {stack['Nat']}"
@@ -78,6 +81,16 @@ def test_peering_is_active_for_both_regions_and_carries_routes(deploy: Deploy) -
         )["VpcPeeringConnections"]
         assert connection["Status"]["Code"] == "active"
         assert connection["AccepterVpcInfo"]["Region"] == STANDBY
+    by_vpc = {
+        "Name": "accepter-vpc-info.vpc-id",
+        "Values": [connection["AccepterVpcInfo"]["VpcId"]],
+    }
+    for code, found in (("active", 1), ("deleted", 0), ("act*", 1)):
+        filters = [by_vpc, {"Name": "status-code", "Values": [code]}]
+        answer = stack.client("ec2").describe_vpc_peering_connections(Filters=filters)
+        assert len(answer["VpcPeeringConnections"]) == found
+    with pytest.raises(ClientError, match=r"InvalidVpcPeeringConnectionID\.NotFound"):
+        stack.client("ec2").describe_vpc_peering_connections(VpcPeeringConnectionIds=["pcx-0"])
     tables = stack.client("ec2").describe_route_tables(RouteTableIds=[stack["Table"]])
     routes = tables["RouteTables"][0]["Routes"]
     (route,) = (r for r in routes if r.get("DestinationCidrBlock") == "10.1.0.0/16")
