@@ -202,6 +202,7 @@ class _Run:
         self._name, self._region = at.stack, at.region
         self._talk = talk
         self._failure: Progress | None = None
+        self._reason = ""
 
     def deploy(self, stack: StackArtifact, account: str) -> dict[str, str]:
         places = {"${AWS::AccountId}": account, "${AWS::Region}": self._region}
@@ -212,24 +213,30 @@ class _Run:
         if current and current["StackStatus"] in DELETED_FIRST:
             self._delete(current)
             current = None
-        elif current and current["StackStatus"].endswith("_IN_PROGRESS"):
-            if current["StackStatus"] != "REVIEW_IN_PROGRESS":
+        elif current:
+            under_review = current["StackStatus"] == "REVIEW_IN_PROGRESS"
+            if current["StackStatus"].endswith("_IN_PROGRESS") and not under_review:
                 raise EnvironmentProblem(
                     f"stack {self._name} in {self._region} is {current['StackStatus']}; "
                     "wait until that has ended"
                 )
-            current = None
+            # An interrupted deployment may have left one, and its name can be had only once.
+            self._api.delete_change_set(StackName=self._name, ChangeSetName=CHANGE_SET)
+            current = None if under_review else current
         if self._create_change_set(stack, places, "UPDATE" if current else "CREATE"):
             seen = self._latest_events(self._name)
-            self._api.execute_change_set(StackName=self._name, ChangeSetName=CHANGE_SET)
+            # What a failed first deployment made goes, or it would be in the way of the second.
+            self._api.execute_change_set(
+                StackName=self._name, ChangeSetName=CHANGE_SET, RetainExceptOnCreate=True
+            )
             self._follow(self._name, seen)
         else:
             self._tell(None, "AWS::CloudFormation::Stack", "UNCHANGED", None)
-        if stack.termination_protection:
-            self._api.update_termination_protection(
-                StackName=self._name, EnableTerminationProtection=True
-            )
         final = self._current() or {}
+        if final.get("EnableTerminationProtection", False) != stack.termination_protection:
+            self._api.update_termination_protection(
+                StackName=self._name, EnableTerminationProtection=stack.termination_protection
+            )
         return {o["OutputKey"]: o["OutputValue"] for o in final.get("Outputs", ())}
 
     def destroy(self) -> None:
@@ -306,15 +313,18 @@ class _Run:
             self._api.delete_stack(StackName=self._name)
         except ClientError as error:
             raise AnswerIsNo(f"{self._name}: {error.response['Error']['Message']}") from None
-        self._follow(current["StackId"], seen)
+        status = self._follow(current["StackId"], seen)
+        if status != "DELETE_COMPLETE":  # an export that is in use ends it as it began
+            reason = self._reason or status
+            raise AnswerIsNo(f"{self._name} in {self._region} cannot be deleted: {reason}")
 
     def _latest_events(self, stack: str) -> set[str]:
         """Name the events of a stack so far, or as many of them as one page holds."""
         answer = self._api.describe_stack_events(StackName=stack)
         return {event["EventId"] for event in answer["StackEvents"]}
 
-    def _follow(self, stack: str, seen: set[str]) -> None:
-        """Report the stack's events after those ``seen``, until its operation ends.
+    def _follow(self, stack: str, seen: set[str]) -> str:
+        """Report the stack's events after those ``seen``; give the status that it ends with.
 
         Raises:
             AnswerIsNo: It ended badly.
@@ -335,10 +345,12 @@ class _Run:
                 )
                 if whole:
                     status = event["ResourceStatus"]
+                    self._reason = event.get("ResourceStatusReason") or self._reason
         if "ROLLBACK" in status or status.endswith("FAILED"):
             cause = self._failure
-            what = f": {cause.resource} ({cause.type}): {cause.reason}" if cause else ""
-            raise AnswerIsNo(f"{self._name} in {self._region} ended as {status}{what}")
+            what = f"{cause.resource} ({cause.type}): {cause.reason}" if cause else self._reason
+            raise AnswerIsNo(f"{self._name} in {self._region} ended as {status}: {what}")
+        return status
 
     def _new_events(self, stack: str, seen: set[str]) -> list[Mapping[str, Any]]:
         """Give the events not in ``seen``, the oldest first, and add them to it."""

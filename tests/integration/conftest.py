@@ -1,5 +1,6 @@
 """Folders to work in, one of them with a twin that has everything deployed."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,9 +35,11 @@ def make_assembly() -> Callable[[Path, dict[str, Any]], None]:
 
     def make(folder: Path, resources: dict[str, Any]) -> None:
         folder.mkdir()
-        (folder / "Stack.template.json").write_text(json.dumps({"Resources": resources}))
+        template = json.dumps({"Resources": resources})
+        (folder / "Stack.template.json").write_text(template)
         bucket = "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"
-        destination = {"bucketName": bucket, "objectKey": "template.json"}
+        key = f"{hashlib.sha256(template.encode()).hexdigest()}.json"
+        destination = {"bucketName": bucket, "objectKey": key}
         assets = {
             "version": "48.0.0",
             "files": {
@@ -52,7 +55,7 @@ def make_assembly() -> Callable[[Path, dict[str, Any]], None]:
             "environment": "aws://unknown-account/eu-west-2",
             "properties": {
                 "templateFile": "Stack.template.json",
-                "stackTemplateAssetObjectUrl": f"s3://{bucket}/template.json",
+                "stackTemplateAssetObjectUrl": f"s3://{bucket}/{key}",
             },
             "dependencies": ["Stack.assets"],
         }
