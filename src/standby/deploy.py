@@ -6,9 +6,7 @@ Stacks that do not depend on each other are deployed at the same time.
 """
 
 import graphlib
-import io
 import threading
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,7 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from standby.assembly.read import Assembly, FileAsset, StackArtifact
+from standby.assembly.read import Assembly, StackArtifact
+from standby.assets import fill, publish
 from standby.cloud import Cloud
 from standby.errors import AnswerIsNo, EnvironmentProblem
 
@@ -28,7 +27,6 @@ PARALLEL = 4
 """Stacks at the same time; CloudFormation's own API is throttled well above that."""
 DELETED_FIRST = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
 _PLANNING = {"CREATE_PENDING", "CREATE_IN_PROGRESS"}
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Outputs = dict[str, dict[str, str]]
 
@@ -208,7 +206,7 @@ class _Run:
         places = {"${AWS::AccountId}": account, "${AWS::Region}": self._region}
         places["${AWS::Partition}"] = "aws"
         for asset in stack.assets:
-            self._publish(asset, places)
+            publish(asset, self._cloud, self._region, places)
         current = self._current()
         if current and current["StackStatus"] in DELETED_FIRST:
             self._delete(current)
@@ -253,23 +251,6 @@ class _Run:
         stack: Mapping[str, Any] = answer["Stacks"][0]
         return stack
 
-    def _publish(self, asset: FileAsset, places: Mapping[str, str]) -> None:
-        """Upload an asset unless it is there: its key is a hash of its content."""
-        bucket, key = _fill(asset.bucket, places), _fill(asset.key, places)
-        region = _fill(asset.region or self._region, places)
-        s3 = self._cloud.client("s3", region)
-        try:
-            s3.head_object(Bucket=bucket, Key=key)
-        except ClientError:
-            body = _zip(asset) if asset.zipped else asset.source.read_bytes()
-            try:
-                s3.put_object(Bucket=bucket, Key=key, Body=body)
-            except s3.exceptions.NoSuchBucket:
-                raise EnvironmentProblem(
-                    f"region {region} is not bootstrapped (no bucket {bucket}); run "
-                    f"`npx aws-cdk@2 bootstrap aws://{places['${AWS::AccountId}']}/{region}`"
-                ) from None
-
     def _create_change_set(
         self, stack: StackArtifact, places: Mapping[str, str], kind: str
     ) -> bool:
@@ -278,9 +259,7 @@ class _Run:
         Raises:
             AnswerIsNo: CloudFormation refuses the template.
         """
-        bucket, _, key = (
-            _fill(stack.template_url or "", places).removeprefix("s3://").partition("/")
-        )
+        bucket, _, key = fill(stack.template_url or "", places).removeprefix("s3://").partition("/")
         if not key:
             raise EnvironmentProblem(
                 f"stack {self._name}: the assembly does not say where its template is published"
@@ -375,21 +354,3 @@ class _Run:
         if resource and status.endswith("_FAILED") and not self._failure and not cancelled:
             self._failure = progress
         self._talk.tell(progress)
-
-
-def _fill(text: str, places: Mapping[str, str]) -> str:
-    for placeholder, value in places.items():
-        text = text.replace(placeholder, value)
-    return text
-
-
-def _zip(asset: FileAsset) -> bytes:
-    """Pack a folder into an archive whose bytes depend on its content alone."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(asset.source.rglob("*")):
-            if path.is_file():
-                entry = zipfile.ZipInfo(path.relative_to(asset.source).as_posix(), ZIP_EPOCH)
-                entry.external_attr = path.stat().st_mode << 16
-                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()

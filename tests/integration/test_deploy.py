@@ -87,8 +87,24 @@ def test_a_stack_is_protected_as_long_as_its_assembly_says_so(cloud: Cloud, run:
     assert topics(cloud) == []
 
 
-def test_a_stack_that_others_import_from_is_not_destroyed_and_says_why(cloud: Cloud) -> None:
-    client = cloud.client("cloudformation", REGION)
+@pytest.fixture
+def make_stacks(cloud: Cloud) -> Any:
+    """Make stacks from templates by name, one after the other."""
+
+    def make(templates: dict[str, Any]) -> None:
+        client = cloud.client("cloudformation", REGION)
+        for name, template in templates.items():
+            client.create_stack(StackName=name, TemplateBody=json.dumps(template))
+            client.get_waiter("stack_create_complete").wait(
+                StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+            )
+
+    return make
+
+
+def test_a_stack_that_others_import_from_is_not_destroyed_and_says_why(
+    cloud: Cloud, make_stacks: Any
+) -> None:
     output = {"Value": "here", "Export": {"Name": "place"}}
     templates = {
         "Source": {"Resources": {"Topic": TOPIC}, "Outputs": {"Place": output}},
@@ -101,11 +117,7 @@ def test_a_stack_that_others_import_from_is_not_destroyed_and_says_why(cloud: Cl
             }
         },
     }
-    for name, template in templates.items():
-        client.create_stack(StackName=name, TemplateBody=json.dumps(template))
-        client.get_waiter("stack_create_complete").wait(
-            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
+    make_stacks(templates)
     with pytest.raises(
         AnswerIsNo, match=r"Source in eu-west-2 cannot be deleted: .* in use by User"
     ):
