@@ -152,6 +152,7 @@ def test_a_stack_takes_its_network_with_it(deploy: Deploy) -> None:
     stack.delete()
     assert ec2.describe_vpcs(Filters=of_vpc(vpc))["Vpcs"] == []
     assert ec2.describe_internet_gateways()["InternetGateways"] == []
+    assert ec2.describe_network_acls(Filters=of_vpc(vpc))["NetworkAcls"] == []
 
 
 def test_a_route_to_nothing_is_refused(deploy: Deploy) -> None:

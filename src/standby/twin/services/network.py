@@ -55,6 +55,16 @@ def _interfaces(call: Call, gateway: Mapping[str, Any]) -> Iterator[NetworkInter
             yield interface
 
 
+@operation(SERVICE, "DeleteVpc")
+def delete_vpc(call: Call) -> Mapping[str, Any]:
+    """Delete a VPC with its network ACL, which moto forgets."""
+    answer = call.moto()
+    acls = ec2_backends[call.account][call.region].network_acls
+    for id_ in [id_ for id_, acl in acls.items() if acl.vpc_id == call.params["VpcId"]]:
+        del acls[id_]
+    return answer
+
+
 @operation(SERVICE, "DescribeNatGateways")
 def describe_nat_gateways(call: Call) -> Mapping[str, Any]:
     """Describe gateways, also by their tags."""
