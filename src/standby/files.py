@@ -19,17 +19,24 @@ _SWAP_ATTEMPTS = 10
 def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` so that no reader ever sees a part of it.
 
+    A link stays one, and leads to the new text. A device or a pipe is written to: it cannot be
+    replaced by a file, and must not be (``/dev/null`` is everybody's).
+
     Raises:
         EnvironmentProblem: The disk is full, or the place cannot be written to.
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        place = Path(os.path.realpath(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         Path(temporary).chmod(0o644)  # `mkstemp` lets nobody else read
-        Path(temporary).replace(path)
+        Path(temporary).replace(place)
     except OSError as error:
         raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from None
     finally:

@@ -1,6 +1,7 @@
 """Files and folders are written whole or not at all, whatever happens meanwhile."""
 
 import contextlib
+import os
 import resource
 import signal
 import subprocess
@@ -67,6 +68,23 @@ class TestFile:
             write_atomically(path, "x" * 20_000)
         assert path.read_text() == "old"
         assert names(tmp_path) == ["file"]
+
+    def test_a_link_stays_one_and_leads_to_the_new_text(self, tmp_path: Path) -> None:
+        link, target = tmp_path / "link", tmp_path / "deep" / "target"
+        link.symlink_to(target)
+        for text in ("first", "second"):
+            write_atomically(link, text)
+            assert link.is_symlink()
+            assert target.read_text() == text
+
+    def test_a_pipe_or_device_is_written_to_and_stays(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        write_atomically(pipe, "text")
+        assert os.read(reader, 10) == b"text"
+        os.close(reader)
+        assert pipe.is_fifo()
 
     def test_a_place_that_cannot_be_written_to_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
