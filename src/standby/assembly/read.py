@@ -7,7 +7,6 @@ import graphlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ class FileAsset:
 
 @dataclass(frozen=True)
 class StackArtifact:
-    """One stack of the assembly, with its template still on disk.
+    """One stack of the assembly.
 
     Attributes:
         name: Name in CloudFormation.
@@ -52,21 +51,12 @@ class StackArtifact:
     path: str
     region: str | None
     account: str | None
-    template_file: Path
+    template: Mapping[str, Any]
     template_url: str | None
     tags: Mapping[str, str]
     termination_protection: bool
     assets: Sequence[FileAsset]
     dependencies: frozenset[str]
-
-    @cached_property
-    def template(self) -> Mapping[str, Any]:
-        """The parsed template.
-
-        Raises:
-            EnvironmentProblem: The file is missing or broken.
-        """
-        return _read_json(self.template_file)
 
 
 @dataclass(frozen=True)
@@ -78,10 +68,11 @@ class Assembly:
 
 
 def read_assembly(directory: Path) -> Assembly:
-    """Read the cloud assembly in ``directory``.
+    """Read the cloud assembly in ``directory``, and see that all of it is there.
 
     Raises:
-        EnvironmentProblem: There is none, it is half-written, or of an unknown version.
+        EnvironmentProblem: There is none, it is half-written, or of an unknown version; it has no
+            stacks, or is not what the CDK writes.
     """
     if not (directory / "manifest.json").is_file():
         raise EnvironmentProblem(
@@ -96,6 +87,19 @@ def read_assembly(directory: Path) -> Assembly:
             f"{directory} is a cloud assembly of schema {version}; "
             f"this version of standby reads up to {SUPPORTED_MAJOR}"
         )
+    try:
+        stacks = _stacks(directory, artifacts)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise EnvironmentProblem(
+            f"{directory} is not a cloud assembly as the CDK writes it ({error}); "
+            "run `standby synth` again"
+        ) from error
+    if not stacks:
+        raise EnvironmentProblem(f"the cloud assembly in {directory} has no stacks")
+    return Assembly(directory, stacks)
+
+
+def _stacks(directory: Path, artifacts: Mapping[str, Any]) -> tuple[StackArtifact, ...]:
     found = {
         artifact_id: artifact
         for artifact_id, artifact in artifacts.items()
@@ -109,8 +113,7 @@ def read_assembly(directory: Path) -> Assembly:
             f"the stacks of {directory} depend on each other in a circle: "
             f"{' -> '.join(error.args[1])}"
         ) from None
-    stacks = (_stack(directory, key, artifacts, frozenset(graph[key])) for key in order)
-    return Assembly(directory, tuple(stacks))
+    return tuple(_stack(directory, key, artifacts, frozenset(graph[key])) for key in order)
 
 
 def _stack(
@@ -124,17 +127,14 @@ def _stack(
     account, region = _environment(artifact.get("environment", ""))
     template = directory / properties.get("templateFile", "")
     if not template.is_file():
-        raise EnvironmentProblem(
-            f"{directory} is half-written: template {template.name} of {artifact_id} is missing; "
-            "run `standby synth` again"
-        )
+        raise _missing(directory, f"template {template.name} of {artifact_id}")
     return StackArtifact(
         id=artifact_id,
         name=properties.get("stackName", artifact_id),
         path=artifact.get("displayName", artifact_id),
         region=region,
         account=account,
-        template_file=template,
+        template=_read_json(template),
         template_url=properties.get("stackTemplateAssetObjectUrl"),
         tags=properties.get("tags", {}),
         termination_protection=properties.get("terminationProtection", False),
@@ -160,7 +160,7 @@ def _assets(directory: Path, file: str) -> list[FileAsset]:
         raise EnvironmentProblem(f"{directory / file} has container images; standby deploys files")
     return [
         FileAsset(
-            source=directory / entry["source"]["path"],
+            source=_present(directory, entry["source"]["path"]),
             zipped=entry["source"].get("packaging") == "zip",
             bucket=destination["bucketName"],
             key=destination["objectKey"],
@@ -169,6 +169,18 @@ def _assets(directory: Path, file: str) -> list[FileAsset]:
         for entry in listing.get("files", {}).values()
         for destination in entry["destinations"].values()
     ]
+
+
+def _present(directory: Path, asset: str) -> Path:
+    if not (directory / asset).exists():
+        raise _missing(directory, f"asset {asset}")
+    return directory / asset
+
+
+def _missing(directory: Path, what: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"{directory} is half-written: {what} is missing; run `standby synth` again"
+    )
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

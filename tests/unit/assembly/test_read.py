@@ -41,6 +41,7 @@ def write(tmp_path: Path) -> Write:
             },
         } | changes
         (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        (tmp_path / "app").mkdir()
         for name in "AB":
             files = {
                 "files": {
@@ -92,12 +93,44 @@ def test_a_missing_template_is_named(write: Write) -> None:
         read_assembly(directory)
 
 
-def test_a_broken_template_is_named_when_it_is_read(write: Write) -> None:
+def test_a_missing_asset_is_named(write: Write) -> None:
     directory = write()
-    (directory / "A.template.json").write_text('{"Resources": ')
-    stack = read_assembly(directory).stacks[0]
-    with pytest.raises(EnvironmentProblem, match=r"A\.template\.json is not valid JSON"):
-        stack.template  # noqa: B018 - reading it is the act
+    (directory / "app").rmdir()
+    with pytest.raises(EnvironmentProblem, match="half-written: asset app is missing"):
+        read_assembly(directory)
+
+
+def test_a_truncated_template_is_named_before_anything_is_deployed(write: Write) -> None:
+    directory = write()
+    (directory / "B.template.json").write_text('{"Resources": ')
+    with pytest.raises(EnvironmentProblem, match=r"B\.template\.json is not valid JSON"):
+        read_assembly(directory)
+
+
+@pytest.mark.parametrize(
+    "artifacts",
+    [
+        None,
+        [],
+        {"A": 3},
+        {"A": {"type": "aws:cloudformation:stack", "environment": 5}},
+        {
+            "A": {
+                "type": "aws:cloudformation:stack",
+                "dependencies": ["nothing"],
+                "properties": {"templateFile": "A.template.json"},
+            }
+        },
+    ],
+)
+def test_what_the_cdk_would_not_write_is_refused(write: Write, artifacts: Any) -> None:
+    with pytest.raises(EnvironmentProblem, match="not a cloud assembly as the CDK writes it"):
+        read_assembly(write(artifacts=artifacts))
+
+
+def test_an_assembly_without_stacks_is_refused(write: Write) -> None:
+    with pytest.raises(EnvironmentProblem, match="has no stacks"):
+        read_assembly(write(artifacts={"Tree": {"type": "cdk:tree"}}))
 
 
 @pytest.mark.parametrize(
