@@ -8,6 +8,7 @@ as "no such database", stay botocore's ``ClientError``: only the caller knows wh
 import ipaddress
 import os
 import threading
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from botocore.parsers import ResponseParserError
 from standby.errors import EnvironmentProblem, UsageError
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
+READ_SECONDS, READ_SECONDS_LOCAL = 60, 20
+"""How long an answer may take: as botocore has it, and on this machine, where it takes none."""
 _NOT_AWS = "not as the AWS API does; check --endpoint-url"
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _REFUSED = {
@@ -63,9 +66,11 @@ class Cloud:
         self._session.events.register("creating-client-class", _add_plain_errors)
         self._config = Config(
             connect_timeout=2 if self.is_local else 5,
+            read_timeout=READ_SECONDS_LOCAL if self.is_local else READ_SECONDS,
             # A loopback port that refuses is not going to change its mind.
             retries={"mode": "standard", "total_max_attempts": 1 if self.is_local else 4},
             max_pool_connections=32,
+            proxies={} if self.is_local else None,  # none leads to this machine
         )
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
@@ -141,6 +146,9 @@ class _PlainErrors:
     def _make_api_call(self, operation_name: str, api_params: Any) -> Any:
         try:
             return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+        except KeyError:  # botocore's parser, of an answer that is XML and no more
+            url = self.meta.endpoint_url  # type: ignore[attr-defined]
+            raise EnvironmentProblem(f"{url} answers, but {_NOT_AWS}") from None
         except (exceptions.BotoCoreError, exceptions.ClientError, ResponseParserError) as error:
             if explanation := _explain(error):
                 raise EnvironmentProblem(explanation) from None
@@ -173,10 +181,13 @@ def _explain(error: Exception) -> str | None:
             return f"the endpoint answers, but {_NOT_AWS}"
         case exceptions.HTTPClientError() | exceptions.ConnectionError():
             # botocore knows the URL; urllib3's reason is too long for a line of ours.
-            url = str(error.kwargs.get("endpoint_url", "https://aws.amazon.com"))
+            where = error.kwargs.get("endpoint_url") or error.kwargs.get("proxy_url")
+            url = str(where or "https://aws.amazon.com")
             local = _is_loopback(url)
             hint = "is the twin running (`standby up`)?" if local else "check the network"
-            return f"cannot reach {url}; {hint}"
+            silent = isinstance(error, exceptions.ReadTimeoutError)
+            what = f"{url} takes requests, but does not answer" if silent else f"cannot reach {url}"
+            return f"{what}; {hint}"
     return None
 
 
@@ -186,4 +197,6 @@ def _explain_answer(error: exceptions.ClientError) -> str | None:
         return "the AWS session has expired; sign in again (`aws sso login`)"
     if code in _REFUSED:
         return f"AWS refuses the credentials ({code}); check AWS_PROFILE or the access key"
+    if code.isdigit() and int(code) >= HTTPStatus.INTERNAL_SERVER_ERROR:  # AWS would name its own
+        return f"the endpoint answers with HTTP {code}, {_NOT_AWS}"
     return None

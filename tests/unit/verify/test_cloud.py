@@ -1,6 +1,7 @@
 """The door to AWS: what it says when the surroundings are wrong, and how it signs."""
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,35 @@ def test_an_unknown_profile_is_told() -> None:
 def test_a_server_of_another_kind_is_told(respond: object, status: int, body: bytes) -> None:
     with pytest.raises(EnvironmentProblem, match="not as the AWS API does"):
         Cloud(respond(status, body)).account()  # type: ignore[operator]
+
+
+def test_and_so_it_is_when_asked_anything_else(respond: object) -> None:
+    cloud = Cloud(respond(200, b"<html>hello</html>"))  # type: ignore[operator]
+    with pytest.raises(EnvironmentProblem, match="not as the AWS API does"):
+        cloud.call("cloudformation:DescribeStacks", "eu-west-2")
+
+
+def test_a_server_that_fails_is_told(respond: object) -> None:
+    with pytest.raises(EnvironmentProblem, match="HTTP 502, not as the AWS API does"):
+        Cloud(respond(502, b"")).account()  # type: ignore[operator]
+
+
+def test_no_proxy_is_asked_for_what_is_on_this_machine(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert Cloud(endpoint).account("eu-west-2") == "123456789012"
+
+
+def test_an_endpoint_that_takes_requests_and_does_not_answer_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("standby.cloud.READ_SECONDS_LOCAL", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(EnvironmentProblem, match="takes requests, but does not answer"):
+            Cloud(url).account()
 
 
 @pytest.mark.parametrize(
