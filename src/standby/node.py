@@ -64,6 +64,8 @@ def start() -> None:
 
 def stop() -> None:
     """End Node.js, for a process that is about to leave without Python's own clearing up."""
+    if "jsii" not in sys.modules:
+        return  # it never came to be
     from jsii._runtime import kernel
 
     kernel.provider._process.stop()
@@ -88,6 +90,12 @@ def _hand_over(process: "subprocess.Popen[bytes]") -> None:
             atexit.register(self.stop)
 
         def send(self, request: Any, response_type: Any) -> Any:
+            try:
+                return self._send(request, response_type)
+            except BrokenPipeError:
+                raise self._gone() from None
+
+        def _send(self, request: Any, response_type: Any) -> Any:
             if not isinstance(request, LoadRequest):
                 return super().send(request, response_type)
             message = json.dumps(self._serializer.unstructure(request))
@@ -108,8 +116,13 @@ def _hand_over(process: "subprocess.Popen[bytes]") -> None:
             try:
                 return super()._next_message()  # type: ignore[no-any-return]
             except ValueError:
-                code = self._process.wait()
-                raise EnvironmentProblem(f"Node.js ended unexpectedly (exit {code})") from None
+                raise self._gone() from None
+
+        def _gone(self) -> EnvironmentProblem:
+            code = self._process.wait()
+            return EnvironmentProblem(
+                f"Node.js ended unexpectedly (exit {code}); check JSII_NODE and NODE_OPTIONS"
+            )
 
         def stop(self) -> None:
             atexit.unregister(self.stop)

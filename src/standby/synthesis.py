@@ -161,11 +161,10 @@ class Worker:
 
     def _ask(self, line: str) -> bytes:
         requests, replies = self._process.stdin, self._process.stdout
-        try:
+        # A worker that could not even load the CDK has answered already, and reads nothing.
+        with contextlib.suppress(BrokenPipeError):
             requests.write(line.encode() + b"\n")  # type: ignore[union-attr]
             requests.flush()  # type: ignore[union-attr]
-        except BrokenPipeError:
-            return b""
         return replies.readline()  # type: ignore[union-attr]
 
 
@@ -247,11 +246,29 @@ def _work() -> None:
 
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the CDK prints is no answer
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    _load_cdk()
-    answers.write(json.dumps({"error": _carry_out()}) + "\n")
-    answers.flush()  # and left open: its end tells the reader that this process has ended
+    signal.signal(signal.SIGTERM, _stop)
+    error = _carry_out()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway
+    with contextlib.suppress(BrokenPipeError):  # a caller that was killed reads no answer
+        answers.write(json.dumps({"error": error}) + "\n")
+        answers.flush()  # and left open: its end tells the reader that this process has ended
     _leave()
+
+
+def _stop(*_: object) -> NoReturn:
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    sys.exit()
+
+
+def _end_with_caller() -> None:
+    """End this process once the caller, however it ended, no longer holds its end of the pipe."""
+    import signal
+
+    while os.read(0, 1):
+        continue
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _load_cdk() -> None:
@@ -273,14 +290,17 @@ def _leave() -> NoReturn:
 
 
 def _carry_out() -> dict[str, Any] | None:
-    """Read one request and carry it out; give what went wrong, if anything did."""
+    """Load the CDK, read one request, carry it out; give what went wrong, if anything did."""
+    import threading
     from pathlib import Path
 
     try:
+        _load_cdk()
         from standby.blueprint import synthesize
         from standby.settings import Settings
 
         request = json.loads(sys.stdin.readline() or sys.exit())
+        threading.Thread(target=_end_with_caller, daemon=True).start()
         synthesize(
             Settings.model_validate_json(request["settings"]),
             outdir=Path(request["outdir"]),
