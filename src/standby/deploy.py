@@ -110,22 +110,23 @@ def _in_order(
     running: dict[Future[dict[str, str]], str] = {}
     done: dict[str, dict[str, str]] = {}
     failure: BaseException | None = None
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="deploy") as pool:
-        try:
-            while (order.is_active() and not failure) or running:
-                if not failure:
-                    running |= {pool.submit(act, id): id for id in order.get_ready()}
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    id = running.pop(future)
-                    if error := future.exception():
-                        failure = failure or error
-                    else:
-                        done[id] = future.result()
-                        order.done(id)
-        except BaseException:
-            talk.ended.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="deploy")
+    try:
+        while (order.is_active() and not failure) or running:
+            if not failure:
+                running |= {pool.submit(act, id): id for id in order.get_ready()}
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                id = running.pop(future)
+                if error := future.exception():
+                    failure = failure or error
+                else:
+                    done[id] = future.result()
+                    order.done(id)
+    except BaseException:
+        talk.ended.set()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for no answer
     if failure:
         raise failure
     return done

@@ -1,10 +1,19 @@
 """The command line: one module per command, and here what all of them have in common."""
 
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from standby.errors import StandbyError
+from standby.errors import EnvironmentProblem, StandbyError
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+UNREAD = 128 + signal.SIGPIPE
+"""How the shell tells of a process that a signal ended. Nobody reading on is neither "good" nor
+"no": `standby verify | head` has not seen whether every probe passed."""
 
 COMMANDS = {
     "synth": "Write the cloud assembly of both regions.",
@@ -19,9 +28,20 @@ COMMANDS = {
 """Each command's first line of help, so that the list of them loads none."""
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line of this process, and end with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error has it
+    code = run(sys.argv[1:])
+    if code in {INTERRUPTED, TERMINATED}:
+        os._exit(code)  # without waiting for threads that still wait for AWS
+    sys.exit(code)
+
+
+def _terminate(*_: object) -> NoReturn:
+    """Unwind as an interrupt does, so that nothing is left behind."""
+    sys.exit(TERMINATED)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -29,36 +49,51 @@ def run(arguments: Sequence[str]) -> int:
 
     Every error ends here, as one line on standard error.
     """
-    from standby.cli import ahead
-
-    if (answer := ahead.recalled(arguments)) is None:
-        return _run(arguments)
-    print(answer)  # noqa: T201 - the command's answer, before a console is loaded
-    return 0
-
-
-def _run(arguments: Sequence[str]) -> int:
-    from standby.cli import ahead
-
     try:
-        with ahead.begun(arguments) as begun:
-            from standby.cli.app import build
-
-            build(arguments)(list(arguments), prog_name="standby", obj=begun)
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else StandbyError.exit_code
+        return _run(arguments)
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on
-        return 0
+        return INTERRUPTED
     except StandbyError as error:
         return _fail(error, str(error), error.exit_code, arguments)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        message = f"the system refuses: {error.strerror or error}{where}"
+        return _fail(error, message, EnvironmentProblem.exit_code, arguments)
     except Exception as error:
         message = f"internal error: {type(error).__name__}: {error}".splitlines()[0]
         hint = "" if "--debug" in arguments else "; `standby --debug ...` shows where"
         return _fail(error, message + hint, StandbyError.exit_code, arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run one command line and give the exit code that it, or whoever reads its words, chose."""
+    try:
+        _carry_out(arguments)
+        if sys.stdout:  # there is none if the caller closed it
+            sys.stdout.flush()
+    except (SystemExit, BrokenPipeError) as ended:
+        if isinstance(ended, SystemExit) and not isinstance(ended.__context__, BrokenPipeError):
+            return ended.code if isinstance(ended.code, int) else StandbyError.exit_code
+        # What is still to be flushed goes nowhere. Typer and rich would end with 1, a "no".
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     return 0
+
+
+def _carry_out(arguments: Sequence[str]) -> None:
+    from standby.cli import ahead
+
+    try:
+        os.getcwd()  # noqa: PTH109 - before anything is loaded
+    except FileNotFoundError:
+        raise EnvironmentProblem("this folder no longer exists; `cd` to one that does") from None
+    if (answer := ahead.recalled(arguments)) is not None:
+        print(answer)  # noqa: T201 - the command's answer, before a console is loaded
+        return
+    with ahead.begun(arguments) as begun:
+        from standby.cli.app import build
+
+        build(arguments)(list(arguments), prog_name="standby", obj=begun)
 
 
 def _fail(error: Exception, message: str, code: int, arguments: Sequence[str]) -> int:

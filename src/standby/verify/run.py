@@ -1,10 +1,8 @@
 """Running probes: all at once, reported in the order of the pillars."""
 
 import difflib
-import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 
 from standby.cloud import Cloud
 from standby.errors import EnvironmentProblem, UsageError
@@ -42,34 +40,16 @@ def verify(cloud: Cloud, outputs: Outputs, probes: Sequence[Probe]) -> Iterator[
     _reach(cloud, outputs)
     reader = Reader(cloud)
     questions = [
-        (probe, Site(reader, outputs, side), Future[Observation]())
+        (probe, Site(reader, outputs, side))
         for probe in probes
         if probe.applies(outputs)
         for side in probe.sides
     ]
-    waiting = deque(questions)
-    # Daemons, unlike an executor's threads: who interrupts does not wait for an API that hangs.
-    for _ in range(WORKERS):
-        threading.Thread(target=_observe, args=(waiting,), name="probe", daemon=True).start()
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="probe")
     try:
-        for _, _, answer in questions:
-            yield answer.result()
+        yield from pool.map(lambda question: question[0].observe(question[1]), questions)
     finally:
-        waiting.clear()
-
-
-def _observe(waiting: deque[tuple[Probe, Site, Future[Observation]]]) -> None:
-    """Answer questions as long as some wait."""
-    while True:
-        try:
-            probe, site, answer = waiting.popleft()
-        except IndexError:
-            return
-        try:
-            answer.set_result(probe.observe(site))
-        except BaseException as error:
-            answer.set_exception(error)
-            raise
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for no answer
 
 
 def _reach(cloud: Cloud, outputs: Outputs) -> None:
