@@ -34,7 +34,7 @@ lock: ## newest allowed versions into uv.lock and the files that pip reads (need
 	@tools/export.sh --upgrade
 
 clean: ## what make, tests and tools have left; ends a twin that runs here
-	@test ! -e .standby/twin.json || $(BIN)/standby down
+	@test ! -e .standby/twin.json || $(BIN)/standby down || true
 	rm -rf .venv .venv-checkov .standby cdk.out cfn-outputs build dist
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find app.py bench src tests workload -name __pycache__ -type d -prune -exec rm -rf {} +

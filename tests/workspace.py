@@ -45,6 +45,18 @@ class Workspace:
         out, err = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
+    def into(self, stdout: int, *command: str) -> subprocess.CompletedProcess[str]:
+        """Give a command whose standard output goes to an open file or pipe."""
+        return subprocess.run(
+            [sys.executable, "-m", "standby.cli", *command],
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
     def _environment(self) -> dict[str, str]:
         unwanted = ("AWS_", "STANDBY_", "CDK_")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}

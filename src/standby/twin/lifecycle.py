@@ -1,6 +1,7 @@
 """Starts, finds and stops the twin's process."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ RELEASE = b"release"
 """What a parent writes to the twin's standard input to let it live on without the parent."""
 START_TIMEOUT, STOP_TIMEOUT = 30.0, 10.0
 """Seconds that the process may take to answer, and to end."""
+CLAIM_TIMEOUT = 3.0
+"""Seconds that one which ends may take to do so."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +50,44 @@ def log_file(state_dir: Path = STATE_DIR) -> Path:
 
 
 def find(state_dir: Path = STATE_DIR) -> Running | None:
-    """Give the twin that was started from here, or None; forget one that died."""
-    state = _state_file(state_dir)
-    try:
-        content = json.loads(state.read_text(encoding="utf-8"))
-        running = Running(
-            int(content["pid"]), int(content["port"]), tuple(content["regions"]), state_dir
-        )
-    except FileNotFoundError:
+    """Give the twin that runs from here, or None; what one that died has left tells of none."""
+    if not _is_claimed(state_dir):
         return None
-    except (ValueError, KeyError, TypeError):
-        running = None
-    if running and _is_twin(running.pid):
-        return running
-    state.unlink(missing_ok=True)
-    return None
+    try:
+        content = json.loads(_state_file(state_dir).read_text(encoding="utf-8"))
+        return Running(content["pid"], content["port"], tuple(content["regions"]), state_dir)
+    except FileNotFoundError:
+        return None  # it is only starting
+
+
+def claim(state_dir: Path) -> None:
+    """Hold a folder for the twin that this process is; the system lets go of it at our very end.
+
+    Raises:
+        EnvironmentProblem: Another twin holds it.
+    """
+    folder = os.open(state_dir, os.O_RDONLY)  # and never closed
+    deadline = time.monotonic() + CLAIM_TIMEOUT
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.02)
+    raise EnvironmentProblem("another twin is being started from this folder, or still ends")
+
+
+def _is_claimed(state_dir: Path) -> bool:
+    try:
+        folder = os.open(state_dir, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(folder)
+    return False
 
 
 def start(
@@ -126,7 +152,7 @@ def stop(running: Running) -> None:
     deadline = time.monotonic() + STOP_TIMEOUT
     try:
         os.kill(running.pid, signal.SIGTERM)
-        while _is_twin(running.pid):
+        while _is_claimed(running.state_dir):
             if time.monotonic() > deadline:
                 os.kill(running.pid, signal.SIGKILL)
             time.sleep(0.02)
@@ -162,26 +188,9 @@ def _await(process: subprocess.Popen[bytes], state_dir: Path, log: Path) -> Runn
     while time.monotonic() < deadline:
         if process.poll() is not None:
             last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise EnvironmentProblem(
-                f"the twin did not start: {''.join(last) or 'no message'} (all of it: {log})"
-            )
-        if _state_file(state_dir).exists() and (running := find(state_dir)):
+            why = "".join(last) or "it could not say why; is the disk full?"
+            raise EnvironmentProblem(f"the twin did not start: {why} (all of it: {log})")
+        if (running := find(state_dir)) and running.pid == process.pid:
             return running
         time.sleep(0.02)
     raise EnvironmentProblem(f"the twin did not answer within {START_TIMEOUT:.0f} s (see {log})")
-
-
-def _is_twin(pid: int) -> bool:
-    """Say whether a process is a twin of ours: a pid alone may have been given to another."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return False
-        listing = subprocess.run(  # noqa: S603 - a number and a fixed command, where there is no /proc
-            ["ps", "-o", "command=", "-p", str(pid)],  # noqa: S607
-            capture_output=True,
-            check=False,
-        )
-        command = listing.stdout
-    return b"standby.twin.server" in command

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Any
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 
+from standby.errors import EnvironmentProblem
 from standby.files import write_atomically
 from standby.twin.bootstrap import bootstrap
-from standby.twin.lifecycle import HOST, RELEASE
+from standby.twin.lifecycle import HOST, RELEASE, claim
 from standby.twin.twin import Twin
 
 
@@ -77,7 +79,12 @@ def main() -> None:
     parser.add_argument("--region", action="append", default=[])
     parser.add_argument("--state", type=Path, required=True)
     options = parser.parse_args()
-    serve(options.port, options.region, options.state)
+    try:
+        claim(options.state.parent)
+        options.state.unlink(missing_ok=True)  # of one that was killed
+        serve(options.port, options.region, options.state)
+    except EnvironmentProblem as problem:
+        sys.exit(str(problem))
 
 
 if __name__ == "__main__":
