@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
@@ -77,25 +78,30 @@ class Gateway:
         if function is None:
             return None
         protocol = determine_request_protocol(get_service_model(service), request.content_type)
-        params = PROTOCOL_PARSERS[protocol](model).parse(
-            {
-                "method": request.method,
-                "values": request.values,
-                "headers": request.headers,
-                "body": request.data,
-                "url_path": request.path,
-                "url_params": uri_params,
-            }
-        )
-        call = Call(
-            twin=self._twin,
-            region=region,
-            account=get_account_id_from(access_key),
-            params=params,
-            moto=lambda: self._ask_moto(environ, body, model, protocol),
-        )
         serializer = get_serializer_class(service, protocol)(operation_model=model)
-        answer = serializer.serialize(_run(function, call))
+        try:
+            params = PROTOCOL_PARSERS[protocol](model).parse(
+                {
+                    "method": request.method,
+                    "values": request.values,
+                    "headers": request.headers,
+                    "body": request.data,
+                    "url_path": request.path,
+                    "url_params": uri_params,
+                }
+            )
+        except Exception as error:  # the parsers take a sound body for granted
+            refusal = ServiceError("SerializationException", f"cannot read the request: {error}")
+            answer = serializer.serialize(refusal)
+        else:
+            call = Call(
+                twin=self._twin,
+                region=region,
+                account=get_account_id_from(access_key),
+                params=params,
+                moto=lambda: self._ask_moto(environ, body, model, protocol),
+            )
+            answer = serializer.serialize(_run(function, call))
         return Response(answer["body"], answer["status_code"], answer["headers"])
 
     def _ask_moto(self, environ: Environ, body: bytes, model: Any, protocol: str) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def _unanswered(environ: Environ, error: Exception) -> Response:
         )
         answer = serializer.serialize(refusal)
         return Response(answer["body"], 501, answer["headers"])
-    text = f"<Error><Code>NotImplemented</Code><Message>{error}</Message></Error>"
+    text = f"<Error><Code>NotImplemented</Code><Message>{escape(str(error))}</Message></Error>"
     return Response(text, 501, content_type="text/xml")
 
 

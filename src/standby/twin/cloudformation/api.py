@@ -37,9 +37,11 @@ def create_stack(call: Call) -> Mapping[str, Any]:
         stack = new_stack(call, deployment)
     try:
         plan(call.twin, stack, deployment)
-    except TemplateError as error:
+    except Exception as error:  # whatever it is, nothing of a refused stack stays
         store.stacks.remove(stack)
-        raise invalid(str(error)) from None
+        if isinstance(error, TemplateError):
+            raise invalid(str(error)) from None
+        raise
     engine, failed = Engine(call.twin, stack), after_failure(call)
     start(stack, lambda: engine.create(deployment, failed), "CREATE_IN_PROGRESS")
     return {"StackId": stack.id}

@@ -14,6 +14,8 @@ from standby.twin.cloudformation.template import Template
 from standby.twin.operations import Call, ServiceError
 
 SERVICE = "cloudformation"
+LONGEST_BODY = 51_200
+"""Bytes of a template in the request itself; a longer one comes from S3."""
 UPDATABLE = {
     "CREATE_COMPLETE",
     "CREATE_FAILED",
@@ -65,6 +67,11 @@ def template_of(call: Call, stack: Stack | None = None) -> Template:
     try:
         if body is None and "TemplateURL" in params:
             body = _fetch(call, params["TemplateURL"])
+        elif body is not None and len(body.encode()) > LONGEST_BODY:
+            raise invalid(
+                "1 validation error detected: Value at 'templateBody' failed to satisfy "
+                f"constraint: Member must have length less than or equal to {LONGEST_BODY}"
+            )
         if body is None:
             raise invalid("Either Template URL or Template Body must be specified.")
         return Template.parse(body)
@@ -77,7 +84,9 @@ def _fetch(call: Call, url: str) -> str:
     parsed = urlparse(url)
     path = unquote(parsed.path).lstrip("/")
     host = re.match(r"(.+)\.s3[.-]", parsed.netloc)
-    bucket, key = (host[1], path) if host else path.split("/", 1)
+    bucket, _, key = (host[1], "", path) if host else path.partition("/")
+    if not (bucket and key):
+        raise invalid("TemplateURL must be a supported URL.")
     try:
         answer = call.twin.client("s3", call.region).get_object(Bucket=bucket, Key=key)
     except ClientError as error:

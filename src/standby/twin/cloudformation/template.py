@@ -81,10 +81,17 @@ class Template:
             document = (
                 json.loads(body) if body.lstrip().startswith("{") else yaml.load(body, _Loader)  # noqa: S506 - a SafeLoader
             )
-        except (ValueError, yaml.YAMLError) as error:
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
             raise TemplateError(f"Template format error: {error}") from None
         if not isinstance(document, dict) or not isinstance(document.get("Resources", {}), dict):
             raise TemplateError("Template format error: a template is a mapping with Resources")
+        for section in ("Parameters", "Mappings", "Conditions", "Outputs"):
+            if not isinstance(document.get(section) or {}, dict):
+                raise TemplateError(f"Template format error: {section} is no mapping")
+        if not document.get("Resources"):
+            raise TemplateError(
+                "Template format error: At least one Resources member must be defined."
+            )
         if unknown := set(document) - SECTIONS:
             raise TemplateError(f"Invalid template property or properties {sorted(unknown)}")
         if document.get("Transform"):
@@ -109,25 +116,32 @@ class Template:
         Raises:
             TemplateError: A circular dependency, or a reference to nothing.
         """
-        parameters = self.document.get("Parameters") or {}
         graph: dict[str, set[str]] = {}
         for name, definition in self.resources.items():
             explicit = definition.get("DependsOn", [])
+            if not isinstance(explicit, str | list):
+                raise TemplateError(f"Template format error: DependsOn of {name!r} is no list")
             wanted = {explicit} if isinstance(explicit, str) else set(explicit)
             wanted |= {target for target, _ in references(dict(definition))}
-            for target in wanted - set(self.resources):
-                if target not in parameters and not target.startswith("AWS::"):
-                    raise TemplateError(
-                        f"Template format error: Unresolved resource dependencies [{target}] "
-                        f"in the Resources block of the template ({name})"
-                    )
+            self._resolve(wanted, f"Resources block of the template ({name})")
             graph[name] = wanted & set(self.resources)
+        outputs = references(self.document.get("Outputs") or {})
+        self._resolve({target for target, _ in outputs}, "Outputs block of the template")
         try:
             return tuple(graphlib.TopologicalSorter(graph).static_order())
         except graphlib.CycleError as error:
             raise TemplateError(
                 f"Circular dependency between resources: [{', '.join(error.args[1])}]"
             ) from None
+
+    def _resolve(self, targets: Iterable[str], place: str) -> None:
+        known = {*self.resources, *(self.document.get("Parameters") or {})}
+        for target in targets:
+            if target not in known and not target.startswith("AWS::"):
+                raise TemplateError(
+                    f"Template format error: Unresolved resource dependencies [{target}] "
+                    f"in the {place}"
+                )
 
     def parameter_inputs(
         self, given: Iterable[Mapping[str, Any]], previous: Mapping[str, str]
