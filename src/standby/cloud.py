@@ -47,7 +47,7 @@ class Cloud:
         profile: Name of a profile of the shared AWS configuration; ``AWS_PROFILE`` unless given.
 
     Raises:
-        UsageError: ``endpoint_url`` is not an HTTP URL.
+        UsageError: ``endpoint_url`` is not an HTTP URL, or has a password in it.
         EnvironmentProblem: The profile does not exist.
     """
 
@@ -131,6 +131,10 @@ def _is_loopback(url: str) -> bool:
     if host is None or parts.scheme not in {"http", "https"}:
         raise UsageError(
             f"endpoint URL {url!r} is not an HTTP URL; write it like http://127.0.0.1:4566"
+        )
+    if parts.password:  # it would be shown wherever the endpoint is
+        raise UsageError(
+            f"the endpoint URL of {host} has a password in it; AWS credentials go into AWS_PROFILE"
         )
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -16,6 +16,16 @@ const LIBRARY = "aws-cdk-lib";
 // Loaded by runs that check what they made. They need so much of the library that others, which
 // would recall it all, would be slower for it.
 const OCCASIONAL = /[\\/](cdk-nag|cloudformation-validate)[\\/]/;
+const INDEXING = `
+  const { script, ended } = require("node:worker_threads").workerData;
+  try {
+    require(script);
+  } finally {
+    Atomics.store(ended, 0, 1);
+    Atomics.notify(ended, 0);
+  }
+`;
+const PATIENCE = 4000; // milliseconds, fewer than the caller has
 const [kernel, memory] = process.argv.slice(2);
 const { existsSync, mkdtempSync, readSync, writeSync } = fs; // the library wraps some
 const note = memory && path.join(memory, "modules.json");
@@ -65,11 +75,16 @@ Module.registerHooks({
   },
 });
 
-// The kernel's thread that indexes a package's types, so that the next run need not read them all.
-// It looks for it beside itself by a name that the Python package does not give it.
+// The kernel's thread that indexes a package's types, so that later runs need not read them all. It
+// is looked for by a name that the Python package does not give it, and would end with this process,
+// which is often done sooner.
 threads.Worker = class extends threads.Worker {
-  constructor(file, ...rest) {
-    super(existsSync(file) ? file : path.join(path.dirname(kernel), `lib__${path.basename(file)}`), ...rest);
+  constructor(file, { workerData, ...options }) {
+    const script = existsSync(file) ? file : path.join(path.dirname(kernel), `lib__${path.basename(file)}`);
+    const ended = new Int32Array(new SharedArrayBuffer(4));
+    super(INDEXING, { ...options, eval: true, workerData: { ...workerData, script, ended } });
+    // First of all: the kernel then removes the links to its packages.
+    process.prependOnceListener("exit", () => Atomics.wait(ended, 0, 0, PATIENCE));
   }
 };
 

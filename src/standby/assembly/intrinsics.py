@@ -80,11 +80,14 @@ def condition_holds(name: str, scope: Scope) -> bool:
     """Say whether a template's condition holds.
 
     Raises:
-        TemplateError: The template has no such condition.
+        TemplateError: The template has no such condition, or it depends on itself.
     """
     if name not in scope.conditions:
         raise TemplateError(f"the template has no condition {name!r}")
-    return bool(evaluate(scope.conditions[name], scope))
+    try:
+        return bool(evaluate(scope.conditions[name], scope))
+    except RecursionError:
+        raise TemplateError(f"circular dependency of condition {name!r} on itself") from None
 
 
 def references(node: Any) -> Iterator[tuple[str, str | None]]:

@@ -20,6 +20,8 @@ class Stack:
         "No": {"Fn::Not": [{"Condition": "Yes"}]},
         "Both": {"Fn::And": [{"Condition": "Yes"}, {"Condition": "No"}]},
         "Either": {"Fn::Or": [{"Condition": "Yes"}, {"Condition": "No"}]},
+        "Hen": {"Fn::Not": [{"Condition": "Egg"}]},
+        "Egg": {"Fn::Not": [{"Condition": "Hen"}]},
     }
 
     def ref(self, name: str) -> Any:
@@ -89,6 +91,7 @@ def test_function_has_cloudformations_value(node: Any, value: Any) -> None:
         ({"Fn::Select": [-1, ["a"]]}, "item -1 of 1"),
         ({"Fn::FindInMap": ["Sizes", "x", "y"]}, "maps no Sizes.x.y"),
         ({"Fn::If": ["Unheard", 1, 2]}, "no condition 'Unheard'"),
+        ({"Fn::If": ["Hen", 1, 2]}, "circular dependency of condition"),
         ({"Fn::Join": "x"}, "Fn::Join cannot use"),
         ({"Fn::Cidr": ["10.0.0.0/99", 1]}, "Fn::Cidr cannot use"),
     ],

@@ -100,6 +100,12 @@ def test_what_is_no_url_is_a_usage_error(url: str) -> None:
         Cloud(url)
 
 
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError, match="has a password in it") as refusal:
+        Cloud("http://user:hush@127.0.0.1:4566")
+    assert "hush" not in str(refusal.value)
+
+
 def test_an_unknown_profile_is_told() -> None:
     with pytest.raises(EnvironmentProblem, match="nowhere"):
         Cloud(profile="nowhere")
