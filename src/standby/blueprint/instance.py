@@ -45,55 +45,19 @@ class Instance(Construct):
         database_secret_name: str,
     ) -> None:
         super().__init__(scope, id)
-        region = Stack.of(self).region
         program = _program(self, settings.workload_path)
-        # By name, which is the same in both regions: a reference to the primary's secret would make
-        # the standby's stack impossible to update without the primary region. The question marks
-        # are the six characters that Secrets Manager appends, nothing more.
-        secret_arn = (
-            f"arn:{Aws.PARTITION}:secretsmanager:{region}:{Aws.ACCOUNT_ID}"
-            f":secret:{database_secret_name}-??????"
-        )
         self.permissions = iam.Policy(
             self,
             "Permissions",
             roles=[role],
-            statements=[
-                iam.PolicyStatement(
-                    sid="ReadDatabaseCredentials",
-                    actions=["secretsmanager:GetSecretValue"],
-                    resources=[secret_arn],
-                ),
-                iam.PolicyStatement(
-                    sid="DecryptDatabaseCredentials",
-                    actions=["kms:Decrypt"],
-                    resources=[key.key_arn],
-                    conditions={
-                        "StringEquals": {
-                            "kms:ViaService": f"secretsmanager.{region}.{Aws.URL_SUFFIX}"
-                        }
-                    },
-                ),
-                iam.PolicyStatement(
-                    sid="MountSharedFiles",
-                    actions=["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-                    resources=[file_system.file_system_arn],
-                    conditions={
-                        "StringEquals": {
-                            "elasticfilesystem:AccessPointArn": access_point.access_point_arn
-                        }
-                    },
-                ),
-                iam.PolicyStatement(
-                    sid="FetchProgram",
-                    actions=["s3:GetObject"],
-                    resources=[
-                        f"arn:{Aws.PARTITION}:s3:::{program.s3_bucket_name}/{program.s3_object_key}"
-                    ],
-                ),
-                # The creation signal needs no permission: cfn-signal proves by the instance's
-                # identity document that it belongs to the stack.
-            ],
+            statements=_statements(
+                Stack.of(self).region,
+                key=key,
+                file_system=file_system,
+                access_point=access_point,
+                database_secret_name=database_secret_name,
+                program=program,
+            ),
         )
         user_data = Fn.sub(
             USER_DATA.read_text(encoding="utf-8"),
@@ -136,6 +100,57 @@ class Instance(Construct):
                 )
             ],
         )
+
+
+def _statements(
+    region: str,
+    *,
+    key: kms.IKey,
+    file_system: efs.IFileSystem,
+    access_point: efs.IAccessPoint,
+    database_secret_name: str,
+    program: s3_assets.Asset,
+) -> list[iam.PolicyStatement]:
+    """Allow what an instance does and no more: read its secret and program, mount its files."""
+    # By name, which is the same in both regions: a reference to the primary's secret would make
+    # the standby's stack impossible to update without the primary region. The question marks
+    # are the six characters that Secrets Manager appends, nothing more.
+    secret_arn = (
+        f"arn:{Aws.PARTITION}:secretsmanager:{region}:{Aws.ACCOUNT_ID}"
+        f":secret:{database_secret_name}-??????"
+    )
+    return [
+        iam.PolicyStatement(
+            sid="ReadDatabaseCredentials",
+            actions=["secretsmanager:GetSecretValue"],
+            resources=[secret_arn],
+        ),
+        iam.PolicyStatement(
+            sid="DecryptDatabaseCredentials",
+            actions=["kms:Decrypt"],
+            resources=[key.key_arn],
+            conditions={
+                "StringEquals": {"kms:ViaService": f"secretsmanager.{region}.{Aws.URL_SUFFIX}"}
+            },
+        ),
+        iam.PolicyStatement(
+            sid="MountSharedFiles",
+            actions=["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+            resources=[file_system.file_system_arn],
+            conditions={
+                "StringEquals": {"elasticfilesystem:AccessPointArn": access_point.access_point_arn}
+            },
+        ),
+        iam.PolicyStatement(
+            sid="FetchProgram",
+            actions=["s3:GetObject"],
+            resources=[
+                f"arn:{Aws.PARTITION}:s3:::{program.s3_bucket_name}/{program.s3_object_key}"
+            ],
+        ),
+        # The creation signal needs no permission: cfn-signal proves by the instance's
+        # identity document that it belongs to the stack.
+    ]
 
 
 def _program(scope: Construct, path: Path) -> s3_assets.Asset:
