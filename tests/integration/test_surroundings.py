@@ -34,7 +34,11 @@ class TestStreams:
         assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, "")
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-    def test_an_answer_that_nothing_can_hold_is_told(self, workspace: Workspace) -> None:
+    @pytest.mark.parametrize("unbuffered", ["", "1"])
+    def test_an_answer_that_nothing_can_hold_is_told(
+        self, workspace: Workspace, unbuffered: str
+    ) -> None:
+        workspace.environment["PYTHONUNBUFFERED"] = unbuffered
         with Path("/dev/full").open("w") as full:
             result = workspace.into(full.fileno(), "config")
         assert result.returncode == 3
@@ -98,12 +102,17 @@ class TestEnd:
         assert time.monotonic() - begin < 5
 
     @pytest.mark.parametrize(
-        ("node", "said"), [("/absent", "cannot start Node.js (/absent)"), ("false", "check JSII")]
+        ("script", "said"),
+        [(None, "cannot start Node.js ("), ("#!/bin/sh\nexit 1\n", "check JSII")],
     )
     def test_a_node_that_does_not_run_is_told(
-        self, workspace: Workspace, node: str, said: str
+        self, workspace: Workspace, script: str | None, said: str
     ) -> None:
-        workspace.environment["JSII_NODE"] = shutil.which(node) or node
+        node = workspace.folder / "node"
+        if script:
+            node.write_text(script)
+            node.chmod(0o755)
+        workspace.environment["JSII_NODE"] = str(node)
         ended = workspace.standby("synth")
         assert ended.returncode == 3
         assert said in ended.stderr

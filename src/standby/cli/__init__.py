@@ -56,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     except StandbyError as error:
         return _fail(error, str(error), error.exit_code, arguments)
     except OSError as error:
+        _end_output()
         where = f" ({error.filename})" if error.filename else ""
         message = f"the system refuses: {error.strerror or error}{where}"
         return _fail(error, message, EnvironmentProblem.exit_code, arguments)
@@ -74,10 +75,18 @@ def _run(arguments: Sequence[str]) -> int:
     except (SystemExit, BrokenPipeError) as ended:
         if isinstance(ended, SystemExit) and not isinstance(ended.__context__, BrokenPipeError):
             return ended.code if isinstance(ended.code, int) else StandbyError.exit_code
-        # What is still to be flushed goes nowhere. Typer and rich would end with 1, a "no".
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+        _end_output()
+        return UNREAD  # where typer and rich would end with 1, a "no"
     return 0
+
+
+def _end_output() -> None:
+    """Hand over what is still buffered, or send it nowhere: Python tries once more as it ends."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _carry_out(arguments: Sequence[str]) -> None:
