@@ -90,10 +90,11 @@ threads.Worker = class extends threads.Worker {
 
 /** Read what the last run noted: where its packages were, and what it loaded of the library. */
 function recollection() {
+  const nothing = { homes: {}, modules: [] }; // a slower run, not a wrong one
   try {
-    return JSON.parse(fs.readFileSync(note, "utf8"));
+    return { ...nothing, ...JSON.parse(fs.readFileSync(note, "utf8")) };
   } catch {
-    return { homes: {}, modules: [] }; // nothing noted yet: a slower run, not a wrong one
+    return nothing;
   }
 }
 
@@ -113,8 +114,12 @@ function remember() {
   const known = new Set(last.modules);
   if (loaded.some((name) => OCCASIONAL.test(name)) || modules.every((name) => known.has(name))) return;
   const fresh = `${note}.${process.pid}`;
-  fs.writeFileSync(fresh, JSON.stringify({ homes, modules }));
-  fs.renameSync(fresh, note);
+  try {
+    fs.writeFileSync(fresh, JSON.stringify({ homes, modules }));
+    fs.renameSync(fresh, note);
+  } catch {
+    fs.rmSync(fresh, { force: true }); // no room to remember: the next run is slower, not wrong
+  }
 }
 
 if (memory) {
